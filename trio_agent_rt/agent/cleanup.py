@@ -1,0 +1,96 @@
+"""Cleanup that may await although its task is cancelled, within a bound, on record."""
+
+from __future__ import annotations
+
+import logging
+import math
+from types import TracebackType
+from typing import Self
+
+import attrs
+import trio
+
+from ..protocol import CleanupOutcome
+
+__all__ = ["Cleanup", "CleanupRecord"]
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.define
+class CleanupRecord:
+    """What the cleanups of one task came to, for its receipt."""
+
+    timeout: float
+    """How long a cleanup may take, in seconds, counted from the cancel."""
+    cancelled_at: float | None = None
+    """Trio's time of the cancel, or None while there was none."""
+    latest: float = math.inf
+    """Trio's time that no cleanup passes, whatever it asked for: a shutdown's bound."""
+    outcome: CleanupOutcome = "clean"
+    detail: str | None = None
+    _open: set[Cleanup] = attrs.field(factory=set["Cleanup"])
+
+    def cancel(self, now: float) -> None:
+        """The task was cancelled: cleanups that run now keep their deadline."""
+        if self.cancelled_at is None:
+            self.cancelled_at = now
+
+    def bound(self, latest: float) -> None:
+        """Let no cleanup, begun or to come, pass `latest` (Trio's time)."""
+        self.latest = min(self.latest, latest)
+        for each in self._open:
+            each.scope.deadline = min(each.scope.deadline, self.latest)
+
+    def enter(self, cleanup: Cleanup) -> None:
+        """Note that a cleanup has begun, and set its deadline."""
+        timeout = self.timeout if cleanup.timeout is None else cleanup.timeout
+        start = trio.current_time() if self.cancelled_at is None else self.cancelled_at
+        cleanup.scope.deadline = min(start + timeout, self.latest)
+        self._open.add(cleanup)
+
+    def leave(self, cleanup: Cleanup, exc: BaseException | None) -> None:
+        """Note how a cleanup ended: the worst that happened is what the receipt says."""
+        self._open.discard(cleanup)
+        if cleanup.scope.cancelled_caught:
+            self.outcome, self.detail = "timed_out", cleanup.name
+            _log.warning("cleanup of %s was cut off at its deadline", cleanup.name)
+        elif isinstance(exc, Exception) and self.outcome == "clean":
+            self.raised(exc, cleanup.name)
+
+    def raised(self, exc: BaseException, name: str) -> None:
+        """Note that something other than the cancel came out of a cancelled task."""
+        if self.outcome == "clean":
+            self.outcome, self.detail = "raised", f"{name}: {type(exc).__name__}: {exc}"
+
+
+class Cleanup:
+    """`async with run.cleanup():` — inside it, awaiting works although the task is cancelled.
+
+    What is not done by its deadline is cut off there, and named in the receipt and in
+    the log; the code after the `async with` then runs on. Leaving it waits for nothing.
+    """
+
+    def __init__(self, record: CleanupRecord, name: str, timeout: float | None) -> None:
+        self.name = name
+        self.timeout = timeout
+        self.scope = trio.CancelScope(shield=True)
+        self._record = record
+
+    async def __aenter__(self) -> Self:
+        """Begin; from here on the cancel of the task does not reach in."""
+        self._record.enter(self)
+        self.scope.__enter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """End, and swallow nothing but its own deadline."""
+        try:
+            return bool(self.scope.__exit__(exc_type, exc, traceback))
+        finally:
+            self._record.leave(self, exc)

@@ -1,0 +1,268 @@
+"""What an agent sees of the task that it runs: plan, steps, tools, cleanup.
+
+```python
+async def agent(task: str, run: TaskRun) -> object:
+    run.plan(["Load", "Draw"])
+    async with run.step("Load") as step:
+        step.progress(50, "half way")
+        await step.confirm("Overwrite the chart?")
+    async with run.step("Draw") as step:
+        step.result = "chart.png"
+    return "done"
+```
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+import trio
+
+from ..errors import ConfirmationExpired, ConfirmationRejected
+from ..events import TaskView
+from ..protocol import (
+    ConfirmationRequested,
+    Event,
+    Outcome,
+    Plan,
+    PlanCreated,
+    PlanStep,
+    PlanUpdated,
+    StatusChanged,
+    StepCompleted,
+    StepResult,
+    TaskState,
+)
+from .cleanup import Cleanup, CleanupRecord
+from .confirmation import Confirmation, Decision
+from .step import Step, current_step
+from .tool import ToolSet
+
+__all__ = ["Answer", "TaskRun"]
+
+_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What an agent may return instead of a plain output: the output with closing words."""
+
+    output: object
+    summary: str | None = None
+
+
+class TaskRun:
+    """One run of an agent: how it speaks to whoever watches.
+
+    An agent is given one; the runtime and tests make them. Nothing here waits for a
+    viewer: publishing is never slower because somebody watches, or does not.
+
+    Args:
+        task_id: the task's id on the wire.
+        task: the text of the task.
+        context: what the client sent along.
+        emit: takes each event, at once and without waiting.
+        tools: what the agent can run.
+        cleanup_timeout: how long cleanup may take after a cancel, in seconds.
+        wall_clock: Unix time in seconds, for `expiresAt`.
+    """
+
+    def __init__(
+        self,
+        *,
+        task_id: str,
+        task: str,
+        context: Mapping[str, Any],
+        emit: Callable[[Event], None],
+        tools: ToolSet,
+        cleanup_timeout: float,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.task_id = task_id
+        self.task = task
+        self.context = context
+        self.tools = tools
+        self.cleanup_record = CleanupRecord(cleanup_timeout)
+        self.completed_steps: list[str] = []
+        """Ids of the steps that have ended well, in order."""
+        self.interrupted_steps: list[str] = []
+        """Ids of the steps that the cancel of the task has interrupted, in order."""
+        self._emit = emit
+        self._wall_clock = wall_clock
+        self._view = TaskView(task_id)
+        self._state: TaskState = "planning"
+        self._confirmations: dict[str, Confirmation] = {}
+        self._asking = trio.Lock()
+        self._pending: Confirmation | None = None
+        self._gate = trio.lowlevel.ParkingLot()
+
+    @property
+    def state(self) -> TaskState:
+        """What the task is doing, as its `status` says."""
+        return self._state
+
+    @property
+    def running_steps(self) -> list[str]:
+        """Ids of the steps that run now."""
+        return list(self._view.running)
+
+    # --- plan
+
+    def plan(self, steps: Iterable[PlanStep | str], *, plan_id: str | None = None) -> Plan:
+        """Say what the task is going to do, or going to do instead.
+
+        Steps that have begun already keep where they stand if the new plan names them.
+
+        Args:
+            steps: `PlanStep`s, or plain names, which get the ids step_1, step_2, ….
+            plan_id: or None for the present one, or one made of the task's id.
+
+        Raises:
+            ValueError: when two steps have the same id.
+        """
+        known = self._view.steps
+        planned: dict[str, PlanStep] = {}
+        for number, each in enumerate(steps, 1):
+            step = PlanStep(id=f"step_{number}", name=each) if isinstance(each, str) else each
+            if step.id in planned:
+                raise ValueError(f"two steps of the plan have the id {step.id!r}")
+            begun = known.get(step.id)
+            planned[step.id] = step if begun is None or begun.status == "pending" else begun
+        first = self._view.plan is None
+        plan = Plan(
+            id=plan_id or self._view.plan_id or f"plan_{self.task_id}",
+            steps=tuple(planned.values()),
+        )
+        self.emit(PlanCreated(plan=plan) if first else PlanUpdated(plan=plan))
+        return plan
+
+    def step(self, step: str, *, name: str | None = None, description: str = "") -> Step:
+        """A step, to be run with `async with`; it starts on entering and ends on leaving.
+
+        An exception that leaves the block fails the step and goes on. Entering waits
+        while a confirmation of the task is open.
+
+        Args:
+            step: the id or the name of a step of the plan. One that the plan does not
+                have is added to it.
+            name: its name, if it is added; or None for `step` itself.
+            description: its description, if it is added.
+        """
+        return Step(self, self._find_or_add(step, name, description))
+
+    def _find_or_add(self, key: str, name: str | None, description: str) -> PlanStep:
+        steps = self._view.steps
+        if key in steps:
+            return steps[key]
+        for each in steps.values():
+            if each.name == key and each.status == "pending":
+                return each
+        step_id = key if _ID.fullmatch(key) else f"step_{len(steps) + 1}"
+        while step_id in steps:
+            step_id += "_"
+        added = PlanStep(id=step_id, name=name or key, description=description, type="step")
+        self.plan([*steps.values(), added])
+        return added
+
+    def skip(self, step: str, reason: str = "") -> None:
+        """End a step of the plan that has not started, without running it.
+
+        Args:
+            step: its id.
+            reason: why, for people; it stands as the step's output.
+        """
+        planned = self._view.steps[step]
+        result = StepResult(status="skipped", duration=0, output=reason or None)
+        self.emit(StepCompleted(step_id=step, step_name=planned.name, result=result))
+
+    # --- cleanup
+
+    def cleanup(self, timeout: float | None = None) -> Cleanup:
+        """`async with run.cleanup():` — a place to await in although the task is cancelled.
+
+        Args:
+            timeout: seconds, counted from the cancel, or None for the task's
+                `cleanup_timeout`. What is not done by then is cut off and named in the
+                receipt.
+        """
+        step = current_step.get(None)
+        return Cleanup(self.cleanup_record, step.id if step else "task", timeout)
+
+    # --- for steps and for the runtime
+
+    def emit(self, event: Event) -> None:
+        """Publish an event of this task."""
+        event = attrs.evolve(event, task_id=self.task_id)
+        self._view.apply(event)
+        self._emit(event)
+
+    def set_state(self, state: TaskState, message: str) -> None:
+        """Publish a `status`."""
+        self._state = state
+        self.emit(StatusChanged(state=state, message=message))
+
+    def index_of(self, step_id: str) -> tuple[int, int]:
+        """Where a step stands in the plan, from 0, and how many steps there are."""
+        ids = list(self._view.steps)
+        return ids.index(step_id), len(ids)
+
+    def step_status(self, step_id: str) -> str:
+        """Where a step of the plan stands."""
+        return self._view.steps[step_id].status
+
+    async def wait_for_no_question(self) -> None:
+        """Wait until no confirmation is open: no step starts beside a question.
+
+        Cancellation: safe, nothing has happened.
+        """
+        await trio.lowlevel.checkpoint()
+        while self._pending is not None:
+            await self._gate.park()
+
+    async def ask(self, step: Step, reason: str, expires_after: float | None) -> Decision:
+        """Ask for a confirmation, one at a time, and wait for the answer."""
+        async with self._asking:
+            question = self._pending = self._confirmations[step.id] = Confirmation(step.id)
+            expires = (
+                None if expires_after is None else int((self._wall_clock() + expires_after) * 1000)
+            )
+            self.set_state("waiting", f"Waiting for a confirmation: {step.name}")
+            self.emit(
+                ConfirmationRequested(
+                    step_id=step.id, step_name=step.name, reason=reason, expires_at=expires
+                )
+            )
+            try:
+                decision = await question.wait(expires_after)
+            finally:
+                if self._pending is question:
+                    self._close_question()
+            if decision is None:
+                self.set_state("executing", f"Nobody confirmed in time: {step.name}")
+                raise ConfirmationExpired(expires_after or 0.0)
+        if not decision.approved:
+            raise ConfirmationRejected(decision.reason)
+        return decision
+
+    def decide(self, step_id: str, decision: Decision) -> Outcome:
+        """Answer the question of a step; the first answer wins."""
+        question = self._confirmations.get(step_id)
+        if question is None:
+            return "unknown"
+        outcome = question.decide(decision)
+        if outcome == "applied":
+            self._close_question()
+            word = "Approved" if decision.approved else "Rejected"
+            self.set_state("executing", f"{word}: {self._view.steps[step_id].name}")
+        return outcome
+
+    def late_answers(self) -> dict[str, Outcome]:
+        """What an answer to each question comes to, now that the task has ended."""
+        return {each.step_id: each.outcome_of_late_answer for each in self._confirmations.values()}
+
+    def _close_question(self) -> None:
+        self._pending = None
+        self._gate.unpark_all()

@@ -1,0 +1,207 @@
+"""Tools: what an agent can do, with a schema for models and an honest way to stop.
+
+A tool is an async function with annotated parameters. `@tool` derives its JSON Schema
+from the annotations and its description from the docstring:
+
+```python
+@tool(category="text")
+async def shout(call: ToolCall, text: str, times: int = 1) -> str:
+    \"\"\"Repeat a text in capitals.\"\"\"
+    call.progress(50, "half way")
+    return " ".join([text.upper()] * times)
+```
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, get_type_hints
+
+import msgspec
+from attrs import field, frozen
+
+from ..errors import ToolError
+from ..protocol import CancellationKind, ToolInfo
+
+__all__ = ["Tool", "ToolCall", "ToolSet", "tool"]
+
+
+class ToolCall(Protocol):
+    """What a tool sees of the step that it runs in; a `Step` is one."""
+
+    def progress(self, percent: float, message: str = "") -> None:
+        """Tell the viewers how far the work is, 0–100. Never waits; throttled."""
+        ...
+
+    def output(self, text: str) -> None:
+        """Stream a piece of text to the viewers. Never waits; pieces may be joined."""
+        ...
+
+
+ToolFunction = Callable[[ToolCall, Mapping[str, Any]], Awaitable[object]]
+
+
+@frozen(kw_only=True)
+class Tool:
+    """Something an agent can run.
+
+    Args:
+        name: what plans call it: letters, digits, `_` and `-`.
+        description: what it does, for people and for models.
+        parameters: the JSON Schema of its arguments, an object.
+        function: `async (call, arguments) -> output`. Arguments have been checked by it
+            or not at all; `@tool` makes functions that check them.
+        category: groups tools in a list.
+        cancellation: how it stops when it is cancelled; see the cancellation contract.
+        needs_confirmation: whether a person is asked before it runs, whatever a plan says.
+        retryable: whether it may simply be run again after it failed.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    function: ToolFunction = field(repr=False)
+    category: str = "general"
+    cancellation: CancellationKind = "async"
+    needs_confirmation: bool = False
+    retryable: bool = False
+
+    @property
+    def info(self) -> ToolInfo:
+        """What a client is told of it."""
+        return ToolInfo(
+            name=self.name,
+            description=self.description,
+            category=self.category,
+            parameters=self.parameters,
+            cancellation=self.cancellation,
+        )
+
+    async def run(self, call: ToolCall, arguments: Mapping[str, Any]) -> object:
+        """Run it once.
+
+        Raises:
+            ToolError: for arguments it cannot use and for work it could not do.
+
+        Cancellation: as `cancellation` declares.
+        """
+        return await self.function(call, arguments)
+
+
+def tool(
+    *,
+    name: str | None = None,
+    category: str = "general",
+    cancellation: CancellationKind = "async",
+    needs_confirmation: bool = False,
+    retryable: bool = False,
+) -> Callable[[Callable[..., Awaitable[object]]], Tool]:
+    """A decorator that makes a `Tool` of an async function `(call, **arguments)`.
+
+    The first parameter receives the `ToolCall`; each other one becomes an argument of
+    the tool, by its name, annotation and default. Arguments are converted and checked
+    before the function runs; what does not fit is a `ToolError` that names the field.
+
+    Args:
+        name: what plans call it, or None for the function's name.
+        category, cancellation, needs_confirmation, retryable: as in `Tool`.
+
+    Raises:
+        TypeError: when a parameter has no annotation, or the function has no docstring.
+    """
+
+    def decorate(function: Callable[..., Awaitable[object]]) -> Tool:
+        tool_name = name or function.__name__
+        description = inspect.getdoc(function)
+        if not description:
+            raise TypeError(f"tool {tool_name!r} needs a docstring: models read it")
+        struct = _arguments_struct(tool_name, function)
+
+        async def run(call: ToolCall, arguments: Mapping[str, Any]) -> object:
+            try:
+                checked = msgspec.convert(arguments, struct)
+            except msgspec.ValidationError as exc:
+                raise ToolError(f"{tool_name}: {_explain(exc)}") from None
+            return await function(call, **msgspec.structs.asdict(checked))
+
+        return Tool(
+            name=tool_name,
+            description=description,
+            parameters=_schema(struct),
+            function=run,
+            category=category,
+            cancellation=cancellation,
+            needs_confirmation=needs_confirmation,
+            retryable=retryable,
+        )
+
+    return decorate
+
+
+def _arguments_struct(
+    tool_name: str, function: Callable[..., Awaitable[object]]
+) -> type[msgspec.Struct]:
+    hints = get_type_hints(function, include_extras=True)
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.name not in hints:
+            raise TypeError(f"tool {tool_name!r}: parameter {parameter.name!r} has no annotation")
+        if parameter.default is parameter.empty:
+            fields.append((parameter.name, hints[parameter.name]))
+        else:
+            fields.append((parameter.name, hints[parameter.name], parameter.default))
+    return msgspec.defstruct(tool_name, fields, kw_only=True, forbid_unknown_fields=True)
+
+
+def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    (schema,), components = msgspec.json.schema_components((struct,), ref_template="#/$defs/{name}")
+    own: dict[str, Any] = components.pop(str(schema["$ref"]).rpartition("/")[2])
+    own.pop("title", None)
+    return {**own, "$defs": components} if components else own
+
+
+def _explain(exc: msgspec.ValidationError) -> str:
+    """Msgspec's message with the path written as people write it."""
+    return str(exc).replace(" - at `$.", " - at `").replace(" - at `$`", "")
+
+
+@frozen
+class ToolSet:
+    """Tools by name, in the order they were given.
+
+    Raises:
+        ValueError: when two tools have the same name.
+    """
+
+    tools: Sequence[Tool] = field(converter=tuple[Tool, ...], default=())
+    _by_name: Mapping[str, Tool] = field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        by_name: dict[str, Tool] = {}
+        for each in self.tools:
+            if by_name.setdefault(each.name, each) is not each:
+                raise ValueError(f"two tools are called {each.name!r}")
+        object.__setattr__(self, "_by_name", by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> Tool:
+        """The tool of that name; KeyError when there is none."""
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self.tools)
+
+    def __len__(self) -> int:
+        return len(self.tools)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Every tool's name, in order."""
+        return tuple(self._by_name)
+
+    def infos(self) -> Sequence[ToolInfo]:
+        """What clients and models are told of them."""
+        return tuple(each.info for each in self.tools)

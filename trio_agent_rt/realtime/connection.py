@@ -1,0 +1,227 @@
+"""The seam to a transport: one viewer of one session.
+
+```
+ peer ──text──▶ receive() ──▶ session            never waits: answers are queued
+ peer ◀─bytes── next_batch() ◀── channel ◀── session.publish
+                                   │ full, or too many bytes: overtaken,
+                                   ▼ closed with an invitation to resume
+```
+
+A transport moves bytes and nothing else: it hands each message of the peer to `receive`,
+writes what `next_batch` gives within a deadline, and closes the way `closing` says once
+that is empty.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import trio
+
+from ..errors import CommandRefused, ProtocolError
+from ..events import Encoded, encode, join
+from ..protocol import (
+    CloseCode,
+    Command,
+    CommandFailed,
+    Event,
+    Position,
+    decode_command,
+    shorten_reason,
+)
+from .commands import carry_out
+from .limits import Limits, RateLimit
+from .principal import Principal
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["Connection", "Framing"]
+
+_log = logging.getLogger(__name__)
+
+Framing: TypeAlias = Callable[[Encoded], bytes]
+"""What a message looks like on a transport: `Encoded.websocket` or `Encoded.sse`."""
+
+MAX_BATCH_BYTES = 256 * 1024
+"""What is given to be written at once: big enough that joining pays, small enough that a
+slow but honest peer takes it within a write time-out."""
+
+MAX_BAD_MESSAGES = 10
+"""So many messages in a row that break the contract close a connection."""
+
+
+class Connection:
+    """One viewer of one session, whatever carries it.
+
+    Made by `RealtimeAgent.connect`; leaving that `async with` detaches it, and touches
+    neither the session's tasks nor its other viewers.
+    """
+
+    def __init__(
+        self, session: Session, principal: Principal, framing: Framing, limits: Limits, size: int
+    ) -> None:
+        self.client_id = secrets.token_urlsafe(24)
+        """Names the peer; cannot be guessed, and is told to nobody else."""
+        self.principal = principal
+        self._session = session
+        self._framing = framing
+        self._max_bytes = limits.log_bytes
+        self._rate = RateLimit(limits.max_commands_per_second, limits.command_burst)
+        self._send, self._receive = trio.open_memory_channel[Encoded](size)
+        self._backlog: deque[Encoded] = deque()
+        self._held_bytes = 0
+        self._last: Position | None = None
+        self._closing: tuple[CloseCode, str] | None = None
+        self._closing_event = trio.Event()
+        self._bad_messages = 0
+
+    def __repr__(self) -> str:
+        return f"<Connection to session {self._session.id[:8]}…>"
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session that it shows."""
+        return self._session.id
+
+    # --- for the transport
+
+    @property
+    def closing(self) -> tuple[CloseCode, str] | None:
+        """How the transport is to close it, and why; None while it is to stay open."""
+        return self._closing
+
+    async def wait_closing(self) -> None:
+        """Return once the transport is to close it.
+
+        Cancellation: safe.
+        """
+        await self._closing_event.wait()
+
+    def close(self, code: CloseCode, reason: str = "", *, flush: bool = True) -> None:
+        """Ask the transport to close it. Never waits; asking again changes nothing.
+
+        Args:
+            flush: whether what waits is to be written first.
+        """
+        if self._closing is None:
+            self._closing = (code, shorten_reason(reason))
+            self._send.close()
+            if not flush:
+                self._backlog.clear()
+                self._receive.close()
+            self._closing_event.set()
+
+    async def next_batch(self) -> bytes:
+        """All that waits to be written, framed and joined; waits for something to write.
+
+        Returns:
+            At most about 256 KiB, but always whole messages; empty once the connection
+            is to be closed and nothing is left.
+
+        Cancellation: safe, nothing is lost.
+        """
+        items = await self.next_items()
+        return b"".join([self._framing(each) for each in items])
+
+    async def next_items(self) -> Sequence[Encoded]:
+        """As `next_batch`, as messages instead of bytes."""
+        live: list[Encoded] = []
+        if self._backlog:
+            await trio.lowlevel.checkpoint()
+        else:
+            try:
+                live.append(await self._receive.receive())
+            except (trio.EndOfChannel, trio.ClosedResourceError):
+                return ()
+        replay, size = self._take_backlog(), sum(map(len, live))
+        size += sum(map(len, replay))
+        while not self._backlog and size < MAX_BATCH_BYTES:
+            try:
+                live.append(self._receive.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
+                break
+            size += len(live[-1])
+        self._held_bytes -= sum(map(len, live))
+        joined = join(self._last, replay, live)
+        self._last = joined.last
+        if joined.gap:
+            self.close(CloseCode.TOO_SLOW, "events were lost on the way; resume", flush=False)
+        return joined.items
+
+    def _take_backlog(self) -> list[Encoded]:
+        taken: list[Encoded] = []
+        size = 0
+        while self._backlog and size < MAX_BATCH_BYTES:
+            taken.append(self._backlog.popleft())
+            size += len(taken[-1])
+        return taken
+
+    def receive(self, text: str | bytes) -> None:
+        """Take one message of the peer, and carry it out. Never waits, never raises.
+
+        Answers are queued behind what waits already. Ten messages in a row that break
+        the contract close the connection, and so do more commands than the limit.
+        """
+        if self._closing is not None:
+            return
+        if not self._rate.allow(trio.current_time()):
+            self.reply(CommandFailed(message="too many commands", code="rate_limited"))
+            self.close(CloseCode.POLICY_VIOLATION, "too many commands")
+            return
+        try:
+            command = decode_command(text)
+        except ProtocolError as exc:
+            self.refuse(exc)
+            self._bad_messages += 1
+            if self._bad_messages >= MAX_BAD_MESSAGES:
+                self.close(CloseCode.PROTOCOL_VIOLATED, f"{MAX_BAD_MESSAGES} bad messages in a row")
+            return
+        self._bad_messages = 0
+        self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        try:
+            carry_out(command, self._session, self)
+        except CommandRefused as exc:
+            exc.request_id = command.request_id
+            self.refuse(exc)
+        except Exception:
+            reference = secrets.token_hex(4)
+            _log.exception("command %s failed, reference %s", type(command).__name__, reference)
+            message = f"internal error, reference {reference}"
+            self.reply(
+                CommandFailed(message=message, code="internal", request_id=command.request_id)
+            )
+
+    def refuse(self, exc: ProtocolError | CommandRefused) -> None:
+        """Tell the peer that what it sent was not carried out, and why."""
+        self.reply(CommandFailed(message=str(exc), code=exc.code, request_id=exc.request_id))
+
+    # --- for the session
+
+    def begin(self, backlog: Sequence[Encoded], last: Position) -> None:
+        """Set what it is given first, and where in the log it stands then."""
+        self._backlog.extend(backlog)
+        self._last = last
+
+    def reply(self, event: Event) -> None:
+        """Queue something for this viewer alone."""
+        self.offer(encode(event))
+
+    def offer(self, item: Encoded) -> None:
+        """Queue a message; a viewer that holds back too many is closed instead."""
+        if self._closing is not None:
+            return
+        try:
+            self._send.send_nowait(item)
+        except trio.WouldBlock:
+            self.close(CloseCode.TOO_SLOW, "too slow; resume where you were", flush=False)
+            return
+        self._held_bytes += len(item)
+        if self._held_bytes > self._max_bytes:
+            self.close(CloseCode.TOO_SLOW, "too slow; resume where you were", flush=False)

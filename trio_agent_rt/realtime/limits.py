@@ -1,0 +1,76 @@
+"""How much of everything a server lets its peers have, and how long it waits for them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+__all__ = ["Limits", "RateLimit"]
+
+
+def _positive(_: object, attribute: Attribute[Any], value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{attribute.name} must be more than 0, not {value!r}")
+
+
+@frozen(kw_only=True)
+class Limits:
+    """Bounds for what peers can make a server hold, and for how long it waits for them.
+
+    Args:
+        max_connections: open at the same time; more are closed with 1013.
+        max_sessions: alive at the same time, those that linger included.
+        max_tasks_per_session: not ended at the same time, those that are queued included.
+        max_message_bytes: of one message of a client. The default is that of
+            trio-websocket and of `websockets`: 1 MiB.
+        max_commands_per_second: that a connection may send on average; more closes it
+            with 1008.
+        command_burst: that it may send at once, after a silence.
+        log_bytes: of JSON in the log of one session, beside its `buffer_size`.
+        handshake_timeout: seconds for a peer to get through TLS and the handshake.
+        write_timeout: seconds for a peer to take what is written to it.
+        close_timeout: seconds for a peer to answer a close.
+        heartbeat_interval: seconds between two pings; what PROTOCOL says of SSE, and below
+            the 30–60 s at which proxies drop an idle connection.
+        heartbeat_timeout: seconds for the answer to a ping.
+    """
+
+    max_connections: int = field(default=1000, validator=_positive)
+    max_sessions: int = field(default=10_000, validator=_positive)
+    max_tasks_per_session: int = field(default=100, validator=_positive)
+    max_message_bytes: int = field(default=1024 * 1024, validator=_positive)
+    max_commands_per_second: float = field(default=50.0, validator=_positive)
+    command_burst: int = field(default=200, validator=_positive)
+    log_bytes: int = field(default=8 * 1024 * 1024, validator=_positive)
+    handshake_timeout: float = field(default=10.0, validator=_positive)
+    write_timeout: float = field(default=10.0, validator=_positive)
+    close_timeout: float = field(default=1.0, validator=_positive)
+    heartbeat_interval: float = field(default=15.0, validator=_positive)
+    heartbeat_timeout: float = field(default=15.0, validator=_positive)
+
+
+class RateLimit:
+    """A token bucket: so many a second on average, a burst of so many at once.
+
+    Args:
+        rate: tokens that come in per second.
+        burst: tokens that it holds at most; it starts full.
+    """
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._at = -math.inf
+
+    def allow(self, now: float) -> bool:
+        """Whether one more may pass at `now`, in seconds of any steady clock."""
+        gained = 0.0 if self._at == -math.inf else (now - self._at) * self._rate
+        self._tokens = min(float(self._burst), self._tokens + gained)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

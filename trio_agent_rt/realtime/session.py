@@ -1,0 +1,327 @@
+"""A session: one ordered stream of events, the tasks that write to it, its viewers.
+
+```
+ tasks ──publish──▶ log ──▶ connections      view: the present state, for a catch-up
+
+ alive ──last connection leaves──▶ lingering ──time over──▶ expired ──tasks ended──▶ gone
+   ▲                                  │                        │
+   └──────────a connection comes──────┴────────────────────────┘
+```
+
+Every change of state here is synchronous: nothing can happen between a decision and what
+follows from it. What waits, waits in Trio tasks of the server's nursery.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import attrs
+import trio
+
+from ..agent.confirmation import Decision
+from ..errors import Busy, ShuttingDown
+from ..events import Encoded, EventLog, SessionView, encode
+from ..protocol import (
+    CloseCode,
+    Connected,
+    Event,
+    GapOccurred,
+    Outcome,
+    Plain,
+    Position,
+    TaskCompleted,
+    to_jsonable,
+)
+from .connection import Connection, Framing
+from .follower import Follower
+from .principal import Principal
+from .task import EndedTask, RunningTask
+
+if TYPE_CHECKING:
+    from .server import RealtimeAgent
+
+__all__ = ["BusyPolicy", "Session"]
+
+BusyPolicy: TypeAlias = Literal["reject", "queue", "replace", "parallel"]
+"""What happens to a submit while a task of the session runs."""
+
+REMEMBERED_TASKS = 32
+"""How many ended tasks a session can still tell the result of."""
+
+REMEMBERED_IDS = 10_000
+"""How many task ids a session knows, so that the same one never starts twice."""
+
+LINGER_WHEN_ENDED = 30.0
+"""Seconds that a session without a linger limit is kept once its tasks have ended."""
+
+
+class Session:
+    """One stream of events. Made by the server; users hold its id.
+
+    Args:
+        principal: whose it is, or None for a session that anybody may join who knows
+            its id.
+    """
+
+    def __init__(self, server: RealtimeAgent, session_id: str, principal: Principal | None) -> None:
+        self.id = session_id
+        self.principal = principal
+        self.log = EventLog(max_events=server.buffer_size, max_bytes=server.limits.log_bytes)
+        self.view = SessionView()
+        self.agent = server.agent
+        self.server = server
+        self.ended: OrderedDict[str, EndedTask] = OrderedDict()
+        """The last tasks that have ended, oldest first."""
+        self._tasks: dict[str, RunningTask] = {}
+        self._queue: list[RunningTask] = []
+        self._known_ids: OrderedDict[str, None] = OrderedDict()
+        self._connections: set[Connection] = set()
+        self._observers: set[Connection] = set()
+        self._lingering: trio.CancelScope | None = None
+        self._expired = False
+        self.publish(self.view.status)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id[:8]}… tasks={len(self._tasks)} viewers={len(self._connections)}>"
+
+    @property
+    def tasks(self) -> list[RunningTask]:
+        """Its tasks that have not ended, those that are queued included, oldest first."""
+        return list(self._tasks.values())
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Who watches it."""
+        return list(self._connections)
+
+    # --- events
+
+    def publish(self, event: Event) -> None:
+        """Give `event` its place in the log and to every viewer. Never waits."""
+        if isinstance(event, TaskCompleted):
+            event = _bounded(event)
+        entry = self.log.append(event)
+        self.view.apply(event)
+        for connection in self._connections:
+            connection.offer(entry)
+        for observer in tuple(self._observers):
+            observer.offer(entry)
+            if observer.closing is not None:
+                self.forget_observer(observer)
+
+    def catch_up(self) -> list[Event]:
+        """The present state, told in events."""
+        return self.view.catch_up()
+
+    def follow(self, task: RunningTask) -> AsyncIterator[Event]:
+        """The events of one of its tasks, from the task's submit on."""
+        return Follower(self, task)
+
+    # --- viewers
+
+    def may_join(self, principal: Principal) -> bool:
+        """Whether `principal` may attach to it."""
+        return self.principal is None or self.principal == principal
+
+    def attach(
+        self,
+        principal: Principal,
+        framing: Framing,
+        last_position: Position | None,
+        *,
+        fresh: bool = False,
+        resuming: bool = False,
+    ) -> Connection:
+        """A new viewer, who is given what it misses and then what comes.
+
+        Args:
+            last_position: after which to go on, or None.
+            fresh: the session was made for it, and it is given all.
+            resuming: it named a position, even if that could not be read.
+        """
+        connection = self._new_connection(principal, framing)
+        start = Position(self.log.position.epoch, 0) if fresh else last_position
+        held = start is not None and self.log.holds(start)
+        connected = Connected(
+            client_id=connection.client_id,
+            session_id=self.id,
+            resumed=held and not fresh,
+            heartbeat_interval=self.server.limits.heartbeat_interval,
+        )
+        backlog = [encode(connected)]
+        if start is not None and held:
+            backlog += self.log.after(start)
+            connection.begin(backlog, start)
+        else:
+            if resuming:
+                backlog.append(encode(GapOccurred(missed=self.log.missed(last_position))))
+            backlog += map(encode, self.catch_up())
+            connection.begin(backlog, self.log.position)
+        self._connections.add(connection)
+        self._stop_lingering()
+        return connection
+
+    def observe(self, start: Position) -> Connection:
+        """A viewer inside this process: told no `connected`, and no reason to live on."""
+        connection = self._new_connection(Principal("observer"), Encoded.websocket)
+        if self.log.holds(start):
+            connection.begin(self.log.after(start), start)
+        else:
+            gap = GapOccurred(missed=self.log.missed(start))
+            connection.begin([encode(each) for each in (gap, *self.catch_up())], self.log.position)
+        self._observers.add(connection)
+        return connection
+
+    def _new_connection(self, principal: Principal, framing: Framing) -> Connection:
+        return Connection(self, principal, framing, self.server.limits, self.server.buffer_size)
+
+    def forget_observer(self, connection: Connection) -> None:
+        """An observer has stopped looking."""
+        self._observers.discard(connection)
+
+    def detach(self, connection: Connection) -> None:
+        """A viewer has gone; the last one starts the clock of `linger`."""
+        self._connections.discard(connection)
+        connection.close(CloseCode.NORMAL, flush=False)
+        self._linger_if_left()
+
+    # --- tasks
+
+    def submit(
+        self, text: str, context: Mapping[str, Any], task_id: str | None
+    ) -> tuple[RunningTask | EndedTask | None, Outcome]:
+        """Start a task, or queue it, as the busy policy says. Its cancel scope exists then.
+
+        Returns:
+            The task and `accepted`, `queued` or `already_accepted`; in the last case it
+            may have ended, and be None when only its id is remembered.
+
+        Raises:
+            Busy: when a task runs and the policy is to reject, or there is no room.
+            ShuttingDown: when the server takes no new work.
+        """
+        if task_id is not None and task_id in self._known_ids:
+            return self._tasks.get(task_id) or self.ended.get(task_id), "already_accepted"
+        server = self.server
+        if server.phase != "serving":
+            raise ShuttingDown("the server is shutting down and takes no new tasks")
+        self._refuse_if_busy()
+        task_id = task_id or uuid.uuid4().hex
+        task = RunningTask(
+            self,
+            task_id,
+            text,
+            context,
+            tools=server.tools,
+            broadcast_interval=server.broadcast_interval,
+            cleanup_timeout=server.cleanup_timeout,
+        )
+        if server.busy == "replace":
+            for each in self.tasks:
+                each.request_cancel("replaced by a newer task")
+        waits = bool(self._tasks) and server.busy != "parallel"
+        self._tasks[task_id] = task
+        self._known_ids[task_id] = None
+        if len(self._known_ids) > REMEMBERED_IDS:
+            self._known_ids.popitem(last=False)
+        self._stop_lingering()
+        if waits:
+            self._queue.append(task)
+            return task, "queued"
+        task.start(server.nursery)
+        return task, "accepted"
+
+    def _refuse_if_busy(self) -> None:
+        server = self.server
+        if len(self._tasks) >= server.limits.max_tasks_per_session:
+            raise Busy(f"the session has {len(self._tasks)} tasks already")
+        if server.busy == "reject" and self._tasks:
+            raise Busy("a task is running; cancel it or wait for its end")
+        if server.busy == "queue" and len(self._queue) >= server.max_queued:
+            raise Busy(f"{len(self._queue)} tasks wait already")
+
+    def knows(self, task_id: str) -> bool:
+        """Whether it has, or had, a task of that id."""
+        return task_id in self._known_ids
+
+    def confirm(self, step_id: str, decision: Decision, task_id: str | None) -> Outcome:
+        """Answer the question of a step; of the oldest task that asked, if none is named."""
+        outcome: Outcome = "unknown"
+        for task in self.tasks:
+            if task_id in (None, task.id):
+                outcome = task.decide(step_id, decision)
+                if outcome == "applied":
+                    return outcome
+        if outcome == "unknown":
+            for ended_id, ended in reversed(self.ended.items()):
+                if task_id in (None, ended_id) and step_id in ended.late_answers:
+                    return ended.late_answers[step_id]
+        return outcome
+
+    # --- called by tasks
+
+    def watch(self, task: RunningTask) -> None:
+        """See to it that a cancelled task that lives on is named."""
+        self.server.spawn(task.watch_cancel)
+
+    def forget_queued(self, task: RunningTask) -> None:
+        """A task that has not started will not."""
+        if task in self._queue:
+            self._queue.remove(task)
+
+    def task_ended(self, task: RunningTask, completed: TaskCompleted) -> None:
+        """A task has published its terminal message: the next one may start."""
+        del self._tasks[task.id]
+        self.ended[task.id] = EndedTask(
+            completed=_bounded(completed), late_answers=task.run.late_answers()
+        )
+        if len(self.ended) > REMEMBERED_TASKS:
+            self.ended.popitem(last=False)
+        running = len(self._tasks) - len(self._queue)
+        if self._queue and not running:
+            self._queue.pop(0).start(self.server.nursery)
+        self.server.task_ended()
+        if not self._tasks:
+            self._linger_if_left()
+
+    # --- the end
+
+    def _linger_if_left(self) -> None:
+        if self._connections or self._lingering is not None:
+            return
+        linger = self.server.linger
+        if self._expired or linger == 0:
+            self._expire()
+        elif linger is not None or not self._tasks:
+            scope = self._lingering = trio.CancelScope()
+            seconds = LINGER_WHEN_ENDED if linger is None else linger
+            self.server.spawn(self._linger, scope, seconds)
+
+    async def _linger(self, scope: trio.CancelScope, seconds: float) -> None:
+        with scope:
+            await trio.sleep(seconds)
+            self._lingering = None
+            self._expire()
+
+    def _stop_lingering(self) -> None:
+        self._expired = False
+        if self._lingering is not None:
+            self._lingering.cancel(reason="a connection has come back")
+            self._lingering = None
+
+    def _expire(self) -> None:
+        """Nobody has come back: end its tasks, and go with the last of them."""
+        self._expired = True
+        for task in self.tasks:
+            task.request_cancel("the last connection left and did not come back")
+        if not self._tasks:
+            self.server.forget(self)
+
+
+def _bounded(completed: TaskCompleted) -> TaskCompleted:
+    """It as it goes over the wire: no big object is held by a log or a view."""
+    return attrs.evolve(completed, output=Plain(to_jsonable(completed.output)))

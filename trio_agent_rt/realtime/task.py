@@ -1,0 +1,386 @@
+"""The life of one task, from its submit to its terminal message.
+
+```
+            submit
+              │  the cancel scope exists from here on
+   ┌──────────┴─────────┐
+ queued ──start──▶ running ──agent returned / raised──▶ ended   task:complete, exactly once,
+   │                  │                                 ▲       after every Trio task of the
+   │                cancel                              │       agent has exited
+   │                  ▼                                 │
+   │              cancelling ──the work has ended───────┤
+   └──────────────cancel────────────────────────────────┘
+```
+
+What decides the outcome is what the agent did, not who asked last: one that returned
+before its cancel reached it has succeeded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import trio
+from attrs import frozen
+
+from ..agent import Answer, TaskRun, ToolSet
+from ..agent.confirmation import Decision
+from ..agent.step import describe_error
+from ..errors import TaskCancelled, TaskError, TaskFailed
+from ..events import Throttle
+from ..protocol import (
+    Event,
+    Outcome,
+    Receipt,
+    StatusChanged,
+    StepOutput,
+    StepProgressed,
+    TaskCompleted,
+    TaskOutcome,
+)
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["Agent", "EndedTask", "RunningTask"]
+
+_log = logging.getLogger(__name__)
+
+Agent: TypeAlias = Callable[[str, TaskRun], Awaitable[object]]
+"""Any `async def agent(task, run)`. What it returns is the task's output."""
+
+WATCHDOG_GRACE = 1.0
+"""Seconds beyond its cleanup time after which a task that still lives is named."""
+
+
+@frozen
+class _Cancel:
+    """Who asked for the end of a task, and when."""
+
+    reason: str
+    at: float
+    """Trio's time."""
+    wall_ms: int
+
+
+@frozen(kw_only=True)
+class EndedTask:
+    """What a session remembers of a task that has ended."""
+
+    completed: TaskCompleted
+    """Its terminal message, as it went over the wire."""
+    late_answers: Mapping[str, Outcome]
+    """What an answer to the question of a step comes to now, by the step's id."""
+
+
+class _Attempt:
+    """Runs the agent's code apart: whatever comes out of it is kept, not raised.
+
+    What belongs to the world around (a cancel from outside the task, Ctrl-C) goes on.
+    """
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if exc is None or _is_for_others(exc):
+            return False
+        self.error = exc
+        return True
+
+
+def _is_for_others(exc: BaseException) -> bool:
+    if isinstance(exc, BaseExceptionGroup):
+        members = cast("BaseExceptionGroup[BaseException]", exc).exceptions
+        return any(_is_for_others(each) for each in members)
+    return isinstance(exc, trio.Cancelled | KeyboardInterrupt)
+
+
+class RunningTask:
+    """One task: follow it, answer its questions, cancel it, wait for its end.
+
+    Made by `RealtimeAgent.submit`. Letting go of it leaves the task running.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        task_id: str,
+        text: str,
+        context: Mapping[str, Any],
+        *,
+        tools: ToolSet,
+        broadcast_interval: float,
+        cleanup_timeout: float,
+    ) -> None:
+        self.id = task_id
+        self.text = text
+        self.scope = trio.CancelScope()
+        self.completed: TaskCompleted | None = None
+        """Its terminal message, once it has ended."""
+        self.start_position = session.log.position
+        """Where the session's log stood when it was submitted."""
+        self.run = TaskRun(
+            task_id=task_id,
+            task=text,
+            context=context,
+            emit=self._emit,
+            tools=tools,
+            cleanup_timeout=cleanup_timeout,
+            wall_clock=time.time,
+        )
+        self.on_ended: list[Callable[[TaskCompleted], None]] = []
+        """Called, in order, right after the terminal message was published."""
+        self._session = session
+        self._throttle = Throttle(broadcast_interval)
+        self._wake, self._woken = trio.open_memory_channel[None](1)
+        self._pump_at = math.inf
+        self._cancel: _Cancel | None = None
+        self._started_at: float | None = None
+        self._ended = trio.Event()
+
+    def __repr__(self) -> str:
+        state = self.completed.outcome if self.completed else self.run.state
+        return f"<RunningTask {self.id} {state}>"
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session that it belongs to."""
+        return self._session.id
+
+    # --- for whoever submitted it
+
+    async def wait(self) -> TaskCompleted:
+        """Its terminal message, once it has ended; of a failure too.
+
+        Cancellation: safe, and leaves the task running.
+        """
+        await self._ended.wait()
+        assert self.completed is not None
+        return self.completed
+
+    async def result(self) -> Any:
+        """Its output, once it has ended well.
+
+        Raises:
+            TaskFailed: when it failed.
+            TaskCancelled: when it was cancelled; it has the receipt.
+
+        Cancellation: safe, and leaves the task running.
+        """
+        completed = await self.wait()
+        if completed.outcome == "failed":
+            raise TaskFailed(completed)
+        if completed.outcome == "cancelled":
+            raise TaskCancelled(completed)
+        return completed.output
+
+    async def cancel(self, reason: str = "cancelled by the application") -> Receipt | None:
+        """Cancel it, and return when its work has ended.
+
+        Args:
+            reason: who asks and why; it stands in the receipt and in `Cancelled.reason`.
+
+        Returns:
+            The receipt; None when it had ended, or ended otherwise, before the cancel
+            reached it.
+
+        Cancellation: the task stays cancelled; only the waiting ends.
+        """
+        self.request_cancel(reason)
+        return (await self.wait()).receipt
+
+    def confirm(self, step_id: str) -> Outcome:
+        """Say yes to the question of a step. Never waits."""
+        return self.decide(step_id, Decision(approved=True))
+
+    def reject(self, step_id: str, reason: str | None = None) -> Outcome:
+        """Say no to the question of a step. Never waits."""
+        return self.decide(step_id, Decision(approved=False, reason=reason))
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Its events from its submit on; the last is its `TaskCompleted`.
+
+        An iterator so slow that the log has overtaken it is told so by a `GapOccurred`,
+        and given the present state.
+        """
+        return self._session.follow(self)
+
+    # --- for the session
+
+    def decide(self, step_id: str, decision: Decision) -> Outcome:
+        """Answer the question of a step; the first answer wins."""
+        return self.run.decide(step_id, decision)
+
+    def request_cancel(self, reason: str) -> bool:
+        """Ask for its end, without waiting for it. False when it has ended already.
+
+        Asking again changes nothing: the first reason stands.
+        """
+        if self.completed is not None:
+            return False
+        if self._cancel is None:
+            self._cancel = _Cancel(reason, trio.current_time(), int(time.time() * 1000))
+            self.run.cleanup_record.cancel(self._cancel.at)
+            self.scope.cancel(reason=reason)
+            self._session.watch(self)
+            if self._started_at is None:
+                self._session.forget_queued(self)
+                self._complete(None, None)
+            else:
+                self.run.emit(
+                    StatusChanged(
+                        state=self.run.state, message=f"Cancelling: {reason}", cancelling=True
+                    )
+                )
+        return True
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Let it run in `nursery`, from now on."""
+        self._started_at = trio.current_time()
+        nursery.start_soon(self._run_agent, name=f"task {self.id}")
+        nursery.start_soon(self._pump_progress, name=f"progress of task {self.id}")
+
+    async def _run_agent(self) -> None:
+        """Run it to its end. Raises nothing of the agent's.
+
+        Cancellation: ends it as cancelled, and goes on.
+        """
+        attempt, output, returned = _Attempt(), None, False
+        try:
+            if not self.scope.cancel_called:
+                self.run.set_state("planning", "Planning")
+            with attempt, self.scope:
+                await trio.lowlevel.checkpoint()
+                output = await self._session.agent(self.text, self.run)
+                returned = True
+        finally:
+            self._wake.close()
+            self._complete(output, attempt.error, returned=returned)
+
+    async def _pump_progress(self) -> None:
+        """Publish what the throttle holds back when its time has come."""
+        while True:
+            self._pump_at = math.inf if (due := self._throttle.due()) is None else due
+            with trio.move_on_at(self._pump_at):
+                try:
+                    await self._woken.receive()
+                except trio.EndOfChannel:
+                    return
+            for event in self._throttle.release(trio.current_time()):
+                self._session.publish(event)
+
+    async def watch_cancel(self) -> None:
+        """Name in the log a task that goes on long after its cancel."""
+        with trio.move_on_after(self.run.cleanup_record.timeout + WATCHDOG_GRACE):
+            await self._ended.wait()
+            return
+        steps = ", ".join(self.run.running_steps) or "no step"
+        _log.warning("task %s still runs %s after its cancel (%s)", self.id, steps, self.text[:80])
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, StepProgressed | StepOutput):
+            for each in self._throttle.offer(event, trio.current_time()):
+                self._session.publish(each)
+            self._wake_pump()
+            return
+        step_id = getattr(event, "step_id", None)
+        if step_id is not None or isinstance(event, TaskCompleted):
+            for each in self._throttle.flush(step_id):
+                self._session.publish(each)
+        self._session.publish(event)
+
+    def _wake_pump(self) -> None:
+        due = self._throttle.due()
+        if due is not None and due < self._pump_at:
+            self._pump_at = due
+            with contextlib.suppress(trio.WouldBlock):  # it is awake already
+                self._wake.send_nowait(None)
+
+    def _complete(
+        self, output: object, error: BaseException | None, *, returned: bool = False
+    ) -> None:
+        """Decide how it ended, and say so: the one place that does."""
+        outcome = self._outcome(error, returned=returned)
+        if outcome == "cancelled" and error is not None:
+            self.run.cleanup_record.raised(error, "task")
+        if error is not None and not isinstance(error, TaskError):
+            _log.error("task %s raised", self.id, exc_info=error)
+        summary = None
+        if isinstance(output, Answer):
+            output, summary = output.output, output.summary
+        if outcome != "cancelled" and self._started_at is not None:
+            self._say_how_it_ended(outcome, error)
+        completed = TaskCompleted(
+            task_id=self.id,
+            success=outcome == "succeeded",
+            outcome=outcome,
+            output=output if outcome == "succeeded" else None,
+            summary=summary,
+            duration=self._milliseconds_since(self._started_at),
+            error=self._error_text(outcome, error),
+            receipt=self._receipt() if outcome == "cancelled" else None,
+        )
+        self.completed = completed
+        self.run.emit(completed)
+        self._ended.set()
+        self._session.task_ended(self, completed)
+        for callback in self.on_ended:
+            callback(completed)
+
+    def _outcome(self, error: BaseException | None, *, returned: bool) -> TaskOutcome:
+        if returned and not self.run.interrupted_steps:
+            return "succeeded"
+        if error is not None and self._cancel is None:
+            return "failed"
+        return "cancelled"
+
+    def _say_how_it_ended(self, outcome: TaskOutcome, error: BaseException | None) -> None:
+        if outcome == "succeeded":
+            self.run.set_state("complete", "The task has succeeded")
+        else:
+            text = describe_error(error) if error is not None else "the agent failed"
+            self.run.set_state("error", f"The task has failed: {text}")
+
+    def _error_text(self, outcome: TaskOutcome, error: BaseException | None) -> str | None:
+        match outcome:
+            case "succeeded":
+                return None
+            case "cancelled":
+                return f"cancelled: {self._cancel.reason if self._cancel else 'the server stopped'}"
+            case "failed":
+                return describe_error(error) if error is not None else "the agent failed"
+
+    def _receipt(self) -> Receipt:
+        now = int(time.time() * 1000)
+        asked = self._cancel or _Cancel("the server stopped", trio.current_time(), now)
+        duration = self._milliseconds_since(asked.at)
+        record = self.run.cleanup_record
+        return Receipt(
+            task_id=self.id,
+            reason=asked.reason,
+            requested_at=asked.wall_ms,
+            ended_at=asked.wall_ms + duration,
+            duration=duration,
+            interrupted=tuple(self.run.interrupted_steps),
+            completed=tuple(self.run.completed_steps),
+            cleanup=record.outcome,
+            cleanup_detail=record.detail,
+        )
+
+    def _milliseconds_since(self, start: float | None) -> int:
+        return 0 if start is None else int((trio.current_time() - start) * 1000)

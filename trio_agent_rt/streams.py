@@ -1,0 +1,98 @@
+"""A byte stream that waits with a bound, for transports and clients.
+
+trio-websocket writes to its stream from several Trio tasks and without a deadline, and
+after a cancelled write its next frame lands inside the torn one. Given a `BoundedStream`,
+it and its user share one owner of the socket:
+
+```
+ open ──write done──▶ open
+  │ write cancelled, timed out or failed        a torn stream is closed at once and
+  ▼                                             stays so: nothing may follow half a frame
+ torn ──▶ closed
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+__all__ = ["BoundedStream"]
+
+
+class BoundedStream(trio.abc.Stream):
+    """A stream whose every write is whole, exclusive, and done within a deadline.
+
+    Args:
+        transport: the stream underneath, which is closed together with this one.
+        write_timeout: how long one `send_all` may take, in seconds.
+        on_end: called, once, when the peer has closed its side or the connection broke.
+    """
+
+    def __init__(
+        self,
+        transport: trio.abc.Stream,
+        *,
+        write_timeout: float,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.transport = transport
+        self._write_timeout = write_timeout
+        self._on_end = on_end
+        self._ended = False
+        self._lock = trio.StrictFIFOLock()
+        self._torn = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all of `data`, after what others are writing now.
+
+        Raises:
+            trio.BrokenResourceError: when it is torn, or not written within the deadline.
+
+        Cancellation: what was being written is lost, and so is the stream.
+        """
+        async with self._lock:
+            await self._write(data)
+
+    async def _write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._torn:
+            raise trio.BrokenResourceError("an earlier write was not finished")
+        whole = False
+        try:
+            with trio.move_on_after(self._write_timeout):
+                await self.transport.send_all(data)
+                whole = True
+        finally:
+            if not whole:
+                self._torn = True
+                await trio.aclose_forcefully(self.transport)
+        if not whole:
+            raise trio.BrokenResourceError(
+                f"the peer took nothing for {self._write_timeout:g} s, so the connection was cut"
+            )
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until a write may go through at once."""
+        await self.transport.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Some bytes of the peer's, or none when it has closed its side."""
+        try:
+            data = await self.transport.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._end()
+            raise
+        if not data:
+            self._end()
+        return data
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._on_end()
+
+    async def aclose(self) -> None:
+        """Close it; a write that is under way is cut."""
+        self._torn = True
+        await self.transport.aclose()
