@@ -286,6 +286,7 @@ def _explain(text: str, prefix: str) -> str:
     what = re.sub(r"`([\w | ]+)`", _kind, what[:1].lower() + what[1:])
     what = re.sub(r"string (matching regex .*|of length >= 1)$", "string that is not blank", what)
     what = re.sub(r"of length <= (\d+)", r"of at most \1 characters", what)
+    what = re.sub(r"^invalid enum value (.{,64}).*", r"\1 is not among its values", what)
     return f"{path}: {what[:200]}"
 
 

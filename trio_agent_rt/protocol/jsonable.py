@@ -34,12 +34,14 @@ MAX_DEPTH = 48
 """Far beyond what a person reads, far below where a browser's or msgspec's parser ends."""
 
 BIGGEST_INT = 2**63 - 1
-"""Beyond it an integer is told as a string: many parsers, msgspec's among them, refuse it."""
+"""Beyond it an integer is told as a string: many parsers refuse it or round it silently."""
 
 _OVERHEAD = 4
 """Quotes, comma and the like: what a value costs beyond its characters."""
 _NUMBER = 16
 """What a long number costs beyond that."""
+_USUAL = (dict, list, tuple)
+"""What needs no questions about what else it may be."""
 _NO_SCALAR = object()
 
 
@@ -130,8 +132,8 @@ class _Walk:
         return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
     def _other(self, value: object, depth: int) -> Any:
-        if type(value) is dict or type(value) is list:  # the usual, before all the questions
-            return self._container(cast("dict[Any, Any] | list[Any]", value), depth)
+        if type(value) in _USUAL:
+            return self._container(cast("Mapping[Any, Any] | Sequence[Any]", value), depth)
         scalar = _scalar(value)
         if scalar is not _NO_SCALAR:
             return self.value(scalar, depth + 1)

@@ -1,0 +1,98 @@
+# make demo    watch an agent at work: DEMO_FILE=path.csv gives it a file of yours
+# make test    the tests
+#
+# Both make their own environment in .venv, with any Python from 3.11 on, and install
+# into it again only when pyproject.toml has changed.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+SHELL := /bin/sh
+
+# The first of these that runs and is new enough; PYTHON=... chooses another.
+PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+
+# It does not know that run.cleanup() is a shield with a deadline (102), and agents that
+# only a test or an example has may have nothing to await (124), or misbehave (103, 104).
+FLAKE8_ASYNC := "$(BIN)/flake8-async" --startable-in-context-manager=serve_websocket \
+    --disable=ASYNC9,ASYNC
+
+# "make DEMO_FILE=..." hands it over through the environment, so that any name will do.
+export DEMO_FILE
+
+.PHONY: help demo test lint format types examples docs build clean
+
+help:
+	@echo "make demo      watch an agent at work (DEMO_FILE=path.csv: on a file of yours)"
+	@echo "make test      run the tests (ARGS=... for pytest)"
+	@echo "make lint      ruff and flake8-async"
+	@echo "make format    let ruff rewrite what it can"
+	@echo "make types     pyright, and whether the public types are complete"
+	@echo "make examples  run the examples"
+	@echo "make docs      check the links and run the snippets of the documentation"
+	@echo "make build     a wheel and a source archive in dist/"
+	@echo "make clean     remove all that these have made"
+
+demo: $(RUNTIME)
+	@"$(BIN)/python" -m trio_agent_rt demo $${DEMO_FILE:+"--file=$$DEMO_FILE"}
+
+test: $(DEV)
+	"$(BIN)/python" -m pytest $(ARGS)
+
+lint: $(DEV)
+	"$(BIN)/ruff" check
+	"$(BIN)/ruff" format --check
+	find trio_agent_rt -name '*.py' -exec $(FLAKE8_ASYNC)114 {} +
+	find examples tests -name '*.py' -exec $(FLAKE8_ASYNC)102,ASYNC103,ASYNC104,ASYNC114,ASYNC124 {} +
+
+format: $(DEV)
+	"$(BIN)/ruff" check --fix
+	"$(BIN)/ruff" format
+
+# --verifytypes looks for the package with the python of the PATH and heeds nothing else.
+types: $(DEV)
+	"$(BIN)/pyright" --pythonpath "$(BIN)/python"
+	PATH="$(abspath $(BIN)):$$PATH" "$(BIN)/pyright" --verifytypes trio_agent_rt --ignoreexternal
+
+examples: $(DEV)
+	"$(BIN)/python" -m pytest tests/examples $(ARGS)
+
+docs: $(DEV)
+	"$(BIN)/python" -m pytest tests/docs $(ARGS)
+
+build: $(DEV)
+	rm -rf dist
+	"$(BIN)/python" -m hatchling build
+
+clean:
+	rm -rf .venv .ci-venv dist build .coverage .pytest_cache .ruff_cache .hypothesis
+	find trio_agent_rt tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+	    if "$$python" -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	    echo "This needs Python 3.11 or newer; tried: $(strip $(PYTHONS))." >&2; \
+	    echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+	    exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv --clear "$(VENV)" || { \
+	    rm -rf "$(VENV)"; \
+	    echo "$$found could not make $(VENV) (on Debian: apt-get install python3-venv)." >&2; \
+	    exit 1; \
+	}
+
+$(RUNTIME): pyproject.toml | $(BIN)/python
+	@echo "Installing trio_agent_rt into $(VENV)"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable .
+	@touch "$@"
+
+$(DEV): pyproject.toml | $(BIN)/python
+	@echo "Installing trio_agent_rt and what its tests need into $(VENV)"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch "$(RUNTIME)" "$@"

@@ -1,0 +1,37 @@
+"""What every test has: a guard against hanging, and Hypothesis set up alike everywhere."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import hypothesis
+import pytest
+
+from tests.hang_guard import guarded_run, has_hang_guard, with_hang_guard
+
+HANG_GUARD_SECONDS = 60.0
+
+# Deadlines measure the machine, not the code; in CI a failure must come back when asked.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the hang guard around every async test, its Trio fixtures included.
+
+    An autouse fixture cannot do it: pytest-trio allows async ones in async tests only.
+    """
+    for item in items:
+        if item.get_closest_marker("trio") is None or not isinstance(item, pytest.Function):
+            continue
+        mark = item.get_closest_marker("hang_guard")
+        seconds = float(mark.args[0]) if mark else HANG_GUARD_SECONDS
+        run = functools.partial(guarded_run, seconds)
+        item.add_marker(pytest.mark.trio(run=run), append=False)
+        # Hypothesis has pytest-trio call trio.run itself, once per example.
+        handle = getattr(item.obj, "hypothesis", None)
+        if handle is not None and not has_hang_guard(handle.inner_test):
+            handle.inner_test = with_hang_guard(handle.inner_test, seconds)
