@@ -320,3 +320,19 @@ async def test_the_waiting_question_is_answered_by_any_viewer_of_the_session() -
             other.send(ConfirmStep(step_id=question.step_id, approved=True))
             await other.until(TaskCompleted)
         assert (await me.until(TaskCompleted)).success
+
+
+async def test_waiting_cancels_of_one_task_are_limited() -> None:
+    limits = Limits(command_burst=1000)
+    async with RealtimeAgent(stepping, limits=limits) as realtime, viewer(realtime) as me:
+        me.send(SubmitTask(task="hang"))
+        await me.until(StepStarted)
+        for number in range(65):
+            me.send(CancelTask(request_id=f"{number}"))
+        await me.until(TaskCompleted)
+        answers = [
+            each for each in await me.rest() if isinstance(each, Acknowledged | CommandFailed)
+        ]
+        assert len(answers) == 65
+        refused = [each for each in answers if isinstance(each, CommandFailed)]
+        assert [(each.code, each.request_id) for each in refused] == [("rate_limited", "64")]

@@ -125,3 +125,17 @@ async def test_held_back_progress_comes_out_by_itself_when_its_time_is_over(
             if isinstance(event, StepProgressed) and event.progress == 2:
                 break
         assert abs(trio.current_time() - start - 0.1) < 0.001
+
+
+async def test_an_abandoned_iterator_is_let_go_of_when_it_is_overtaken() -> None:
+    async with RealtimeAgent(stepping, buffer_size=5) as realtime, viewer(realtime) as me:
+        first = realtime.submit("x", session=me.connection.session_id)
+        async for _ in first:
+            break
+        await first.wait()
+        session = first._session
+        assert len(session._observers) == 1
+        for _ in range(3):
+            await realtime.submit("x", session=me.connection.session_id).wait()
+            await me.rest()
+        assert not session._observers

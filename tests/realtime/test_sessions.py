@@ -19,6 +19,7 @@ from trio_agent_rt.protocol import (
     GapOccurred,
     GetState,
     PlanCreated,
+    PlanUpdated,
     StatusChanged,
     StepCompleted,
     StepOutput,
@@ -282,6 +283,54 @@ async def test_connections_and_sessions_are_limited() -> None:
                 pass
 
 
+async def test_an_idle_session_gives_way_to_a_new_one_and_a_busy_one_does_not() -> None:
+    async with RealtimeAgent(stepping, limits=Limits(max_sessions=2)) as realtime:
+        async with viewer(realtime) as busy:
+            busy.send(SubmitTask(task="hang"))
+            await busy.until(StepStarted)
+        async with viewer(realtime) as idle:
+            pass
+        async with viewer(realtime), viewer(realtime, session=busy.connection.session_id):
+            with pytest.raises(UnknownSession):
+                async with viewer(realtime, session=idle.connection.session_id):
+                    pass
+
+
+async def test_a_live_plan_does_not_repeat_results_and_a_catch_up_has_them() -> None:
+    async def agent(task: str, run: TaskRun) -> object:
+        for number in range(20):
+            async with run.step(f"s{number}") as step:
+                step.result = "r" * 10_000
+        await trio.sleep_forever()
+
+    async with RealtimeAgent(agent) as realtime, viewer(realtime) as me:
+        me.send(SubmitTask(task="x"))
+        await me.until(StepCompleted, step_name="s19")
+        plans = [each for each in me.events if isinstance(each, PlanUpdated)]
+        assert all(step.result is None for plan in plans for step in plan.plan.steps)
+        async with viewer(realtime, session=me.connection.session_id) as late:
+            told = await late.until(PlanCreated)
+            assert [each.result.output for each in told.plan.steps if each.result] == [
+                "r" * 10_000
+            ] * 20
+
+
+async def test_nothing_follows_the_terminal_message() -> None:
+    kept: list[TaskRun] = []
+
+    async def agent(task: str, run: TaskRun) -> object:
+        kept.append(run)
+        async with run.step("s") as step:
+            step.progress(1)
+        return None
+
+    async with RealtimeAgent(agent) as realtime, viewer(realtime) as me:
+        me.send(SubmitTask(task="x", task_id="t"))
+        await me.until(TaskCompleted)
+        kept[0].plan(["too late"])
+        assert isinstance(of_task(await me.rest(), "t")[-1], TaskCompleted)
+
+
 async def test_the_state_can_be_asked_for() -> None:
     async with RealtimeAgent(stepping) as realtime, viewer(realtime) as me:
         me.send(SubmitTask(task="x"))
@@ -308,3 +357,32 @@ async def test_big_outputs_are_cut_for_viewers_and_whole_for_the_application() -
         assert "more characters]" in completed.output
         step = next(each for each in me.events if isinstance(each, StepCompleted))
         assert len(step.result.output) < 300_000
+
+
+async def test_a_viewer_that_keeps_up_is_never_too_slow_however_much_it_has_read() -> None:
+    async def agent(task: str, run: TaskRun) -> object:
+        for number in range(50):
+            async with run.step(f"s{number}") as step:
+                step.result = "x" * 1000
+            await trio.testing.wait_all_tasks_blocked()
+        return None
+
+    limits = Limits(log_bytes=20_000)
+    async with RealtimeAgent(agent, limits=limits) as realtime, viewer(realtime) as me:
+        me.send(SubmitTask(task="x"))
+        await me.until(TaskCompleted)
+        assert me.connection.closing is None
+
+
+async def test_the_ids_that_a_session_knows_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trio_agent_rt.realtime.session.REMEMBERED_IDS", 2)
+    async with RealtimeAgent(quick) as realtime, viewer(realtime) as me:
+        for task_id in ("a", "b", "c"):
+            me.send(SubmitTask(task="x", task_id=task_id))
+            await me.until(TaskCompleted)
+        outcomes: list[str] = []
+        for task_id in ("c", "a"):
+            answer = await me.answer(SubmitTask(task="x", task_id=task_id, request_id=task_id))
+            assert isinstance(answer, Acknowledged)
+            outcomes.append(answer.outcome)
+        assert outcomes == ["already_accepted", "accepted"]

@@ -59,7 +59,7 @@ class TaskView:
         match event:
             case PlanCreated() | PlanUpdated():
                 self.plan_id = event.plan.id
-                self.steps = {each.id: each for each in event.plan.steps}
+                self.steps = {each.id: self._with_result(each) for each in event.plan.steps}
             case StatusChanged():
                 self.status = event
                 if event.state != "waiting" and not event.replay:
@@ -95,6 +95,13 @@ class TaskView:
                 self.status = _after(event)
             case _:
                 pass
+
+    def _with_result(self, step: PlanStep) -> PlanStep:
+        """A step of a new plan with what it came to: live plans do not repeat results."""
+        known = self.steps.get(step.id)
+        if known is None or known.status != step.status or step.result is not None:
+            return step
+        return attrs.evolve(step, result=known.result)
 
     def _end(self, step_id: str) -> None:
         self.running.pop(step_id, None)

@@ -1,11 +1,11 @@
 """The runtime: sessions, task lifetimes, and the seam that a transport implements."""
 
-from .connection import Connection, Framing
+from .connection import ANONYMOUS, Connection, Framing, Principal
 from .follower import Follower
 from .limits import Limits, RateLimit
-from .principal import ANONYMOUS, Principal
-from .server import Phase, RealtimeAgent
+from .server import RealtimeAgent
 from .session import BusyPolicy, Session
+from .supervisor import Phase
 from .task import Agent, EndedTask, RunningTask
 
 __all__ = [

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
+from attrs import frozen
 
 from ..errors import CommandRefused, ProtocolError
 from ..events import Encoded, encode, join
@@ -35,12 +36,11 @@ from ..protocol import (
 )
 from .commands import carry_out
 from .limits import Limits, RateLimit
-from .principal import Principal
 
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Connection", "Framing"]
+__all__ = ["ANONYMOUS", "Connection", "Framing", "Principal"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,29 @@ slow but honest peer takes it within a write time-out."""
 
 MAX_BAD_MESSAGES = 10
 """So many messages in a row that break the contract close a connection."""
+
+
+@frozen
+class Principal:
+    """Whoever an `authenticate` hook found behind a connection.
+
+    A session belongs to the principal that opened it: nobody else can attach to it.
+
+    Args:
+        id: what tells it from others; shown in receipts and logs, so no secret.
+    """
+
+    id: str
+
+    @property
+    def asker(self) -> str:
+        """What receipts call it."""
+        return "a client asked" if self == ANONYMOUS else f"{self.id} asked"
+
+
+ANONYMOUS = Principal("anonymous")
+"""Everybody, where nobody is asked who they are. Sessions are then protected by their
+ids alone, which cannot be guessed."""
 
 
 class Connection:

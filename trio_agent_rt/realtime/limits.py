@@ -21,7 +21,8 @@ class Limits:
 
     Args:
         max_connections: open at the same time; more are closed with 1013.
-        max_sessions: alive at the same time, those that linger included.
+        max_sessions: alive at the same time. Beyond it, the oldest one that lingers
+            without a task gives way; if there is none, new connections are refused.
         max_tasks_per_session: not ended at the same time, those that are queued included.
         max_message_bytes: of one message of a client. The default is that of
             trio-websocket and of `websockets`: 1 MiB.

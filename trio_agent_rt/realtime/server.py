@@ -1,44 +1,25 @@
-"""`RealtimeAgent`: an agent, its sessions, and a shutdown that is bounded.
-
-```
- your nursery
- └── sentry           notices a cancel from outside, and begins the shutdown
- └── supervisor       shielded: ends in order, whatever is cancelled around it
-     └── nursery      tasks, throttles, linger clocks
-
- serving ──shut_down / leaving / outer cancel──▶ draining ──drain_timeout──▶ cancelling
-                                                    └──no task left──▶ closed ◀──┘
-```
-
-Tasks live in a nursery of their own, shielded from the world, so that an end always has
-the same order: no new work; time to finish; cancel; every terminal message queued for
-every viewer; only then are the viewers closed, by their transports.
-"""
+"""`RealtimeAgent`: an agent, its sessions, and what transports and applications need."""
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Any, Self, get_args
 
 import trio
 
 from ..agent import Tool, ToolSet
 from ..errors import ShuttingDown, TooManyConnections, UnknownSession
 from ..protocol import RESERVED_TYPES, CommandFailed, CustomEvent, Position
-from .connection import Connection, Framing
+from .connection import ANONYMOUS, Connection, Framing, Principal
 from .limits import Limits
-from .principal import ANONYMOUS, Principal
 from .session import BusyPolicy, Session
+from .supervisor import Phase, Supervisor
 from .task import Agent, RunningTask
 
-__all__ = ["Phase", "RealtimeAgent"]
-
-Phase: TypeAlias = Literal["serving", "draining", "cancelling", "closed"]
-"""Where a server stands in its life."""
+__all__ = ["RealtimeAgent"]
 
 
 class RealtimeAgent:
@@ -107,31 +88,18 @@ class RealtimeAgent:
         self.cleanup_timeout = cleanup_timeout
         self.drain_timeout = drain_timeout
         self.limits = limits or Limits()
-        self._phase: Phase = "closed"
         self._sessions: dict[str, Session] = {}
         self._connections = 0
-        self._outer: AbstractAsyncContextManager[trio.Nursery] | None = None
-        self._inner: trio.Nursery | None = None
-        self._sentry = trio.CancelScope()
-        self._draining = trio.Event()
-        self._tasks_ended = trio.Event()
-        self._changed = trio.Event()
-        self._drain_until = math.inf
+        self._life = Supervisor(self._tasks, self.begin_shutdown, cleanup_timeout=cleanup_timeout)
 
     def __repr__(self) -> str:
-        return f"<RealtimeAgent {self._phase} sessions={len(self._sessions)}>"
+        return f"<RealtimeAgent {self.phase} sessions={len(self._sessions)}>"
 
     # --- life
 
     async def __aenter__(self) -> Self:
         """Open it, once."""
-        if self._outer is not None:
-            raise RuntimeError("a RealtimeAgent can be opened once only; make another")
-        self._outer = trio.open_nursery()
-        nursery = await self._outer.__aenter__()
-        self._inner = await nursery.start(self._supervise)
-        self._phase = "serving"
-        nursery.start_soon(self._watch_for_cancel)
+        await self._life.open()
         return self
 
     async def __aexit__(
@@ -141,20 +109,13 @@ class RealtimeAgent:
         traceback: TracebackType | None,
     ) -> None:
         """Shut it down, and return when nothing of it runs any more."""
-        assert self._outer is not None
         self.begin_shutdown()
-        self._sentry.cancel(reason="the RealtimeAgent is being closed")
-        try:
-            await self._outer.__aexit__(None, None, None)
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) == 1:
-                raise group.exceptions[0] from None
-            raise
+        await self._life.close()
 
     @property
     def phase(self) -> Phase:
         """Where it stands: `serving`, `draining`, `cancelling` or `closed`."""
-        return self._phase
+        return self._life.phase
 
     def begin_shutdown(self, drain_timeout: float | None = None) -> None:
         """Begin the shutdown, without waiting for it. Asking again can only shorten it.
@@ -163,19 +124,12 @@ class RealtimeAgent:
             drain_timeout: seconds that running tasks are given to finish, or None for
                 what the server was made with.
         """
-        seconds = self.drain_timeout if drain_timeout is None else drain_timeout
-        if self._phase == "serving":
-            self._phase = "draining"
+        first = self._life.begin(self.drain_timeout if drain_timeout is None else drain_timeout)
+        if first:
+            told = CommandFailed(message="the server is shutting down", code="shutting_down")
             for session in self._sessions.values():
                 for connection in session.connections:
-                    connection.reply(
-                        CommandFailed(message="the server is shutting down", code="shutting_down")
-                    )
-        elif self._phase != "draining":
-            return
-        self._drain_until = min(self._drain_until, trio.current_time() + seconds)
-        self._draining.set()
-        self._note_change()
+                    connection.reply(told)
 
     async def shut_down(self, drain_timeout: float | None = None) -> None:
         """Shut it down, and return when every task has ended.
@@ -186,58 +140,24 @@ class RealtimeAgent:
         Cancellation: the shutdown goes on; only the waiting ends.
         """
         self.begin_shutdown(drain_timeout)
-        await self._tasks_ended.wait()
+        await self.wait_tasks_ended()
 
     async def wait_draining(self) -> None:
         """Return once a shutdown has begun: a transport accepts nobody any more.
 
         Cancellation: safe.
         """
-        await self._draining.wait()
+        await self._life.draining.wait()
 
     async def wait_tasks_ended(self) -> None:
         """Return once, in a shutdown, every task has ended and said so to every viewer.
 
         Cancellation: safe.
         """
-        await self._tasks_ended.wait()
-
-    async def _watch_for_cancel(self) -> None:
-        """A cancel from outside reaches this Trio task, and no task of an agent."""
-        with self._sentry:
-            try:
-                await trio.sleep_forever()
-            finally:
-                self.begin_shutdown()
-
-    async def _supervise(self, task_status: trio.TaskStatus[trio.Nursery]) -> None:
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                task_status.started(nursery)
-                await self._draining.wait()
-                await self._drain()
-                self._phase = "cancelling"
-                latest = trio.current_time() + self.cleanup_timeout
-                for task in self._tasks():
-                    task.run.cleanup_record.bound(latest)
-                    task.request_cancel("the server is shutting down")
-                while self._tasks():
-                    await self._changed.wait()
-                self._tasks_ended.set()
-                self._phase = "closed"
-                nursery.cancel_scope.cancel(reason="the server has shut down")
-
-    async def _drain(self) -> None:
-        while self._tasks() and trio.current_time() < self._drain_until:
-            with trio.move_on_at(self._drain_until):
-                await self._changed.wait()
+        await self._life.tasks_ended.wait()
 
     def _tasks(self) -> list[RunningTask]:
         return [task for session in self._sessions.values() for task in session.tasks]
-
-    def _note_change(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
 
     # --- for applications
 
@@ -265,7 +185,7 @@ class RealtimeAgent:
             UnknownSession: when there is no session of that id.
             ValueError: when a task of that id has ended already.
         """
-        if self._phase != "serving":
+        if self.phase != "serving":
             raise ShuttingDown("the RealtimeAgent is not open, or is shutting down")
         target = self._new_session(None) if session is None else self._find(session)
         running, _ = target.submit(task, context or {}, task_id)
@@ -340,7 +260,7 @@ class RealtimeAgent:
     def _session_for(
         self, principal: Principal, session_id: str | None, *, create: bool
     ) -> tuple[Session, bool]:
-        if self._phase in {"cancelling", "closed"}:
+        if self.phase in {"cancelling", "closed"}:
             raise ShuttingDown("the server is shutting down")
         if self._connections >= self.limits.max_connections:
             raise TooManyConnections("the server has as many connections as it may")
@@ -355,10 +275,19 @@ class RealtimeAgent:
 
     def _new_session(self, principal: Principal | None, session_id: str | None = None) -> Session:
         if len(self._sessions) >= self.limits.max_sessions:
+            self._forget_an_idle_session()
+        if len(self._sessions) >= self.limits.max_sessions:
             raise TooManyConnections("the server has as many sessions as it may")
         session = Session(self, session_id or secrets.token_urlsafe(24), principal)
         self._sessions[session.id] = session
         return session
+
+    def _forget_an_idle_session(self) -> None:
+        """Make room: the oldest that nobody watches and that runs nothing waits no longer."""
+        for session in self._sessions.values():
+            if session.idle:
+                self.forget(session)
+                return
 
     def _find(self, session_id: str) -> Session:
         try:
@@ -371,18 +300,16 @@ class RealtimeAgent:
     @property
     def nursery(self) -> trio.Nursery:
         """Where tasks run."""
-        if self._inner is None:
-            raise ShuttingDown("the RealtimeAgent is not open; use `async with`")
-        return self._inner
+        return self._life.nursery
 
     def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run something beside the tasks, until the shutdown is over."""
-        if self._phase != "closed":
+        if self.phase != "closed":
             self.nursery.start_soon(function, *args)
 
     def task_ended(self) -> None:
         """A task of a session has ended."""
-        self._note_change()
+        self._life.note_change()
 
     def forget(self, session: Session) -> None:
         """A session is over."""

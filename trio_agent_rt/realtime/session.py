@@ -36,9 +36,8 @@ from ..protocol import (
     TaskCompleted,
     to_jsonable,
 )
-from .connection import Connection, Framing
+from .connection import Connection, Framing, Principal
 from .follower import Follower
-from .principal import Principal
 from .task import EndedTask, RunningTask
 
 if TYPE_CHECKING:
@@ -92,6 +91,11 @@ class Session:
     def tasks(self) -> list[RunningTask]:
         """Its tasks that have not ended, those that are queued included, oldest first."""
         return list(self._tasks.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody watches it and nothing runs in it."""
+        return not self._tasks and not self._connections
 
     @property
     def connections(self) -> list[Connection]:

@@ -293,6 +293,8 @@ class RunningTask:
         _log.warning("task %s still runs %s after its cancel (%s)", self.id, steps, self.text[:80])
 
     def _emit(self, event: Event) -> None:
+        if self.completed is not None and not isinstance(event, TaskCompleted):
+            return  # from a thread that was left behind: the terminal message is the last
         if isinstance(event, StepProgressed | StepOutput):
             for each in self._throttle.offer(event, trio.current_time()):
                 self._session.publish(each)

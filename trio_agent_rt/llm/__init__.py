@@ -1,0 +1,18 @@
+"""Language models: clients for `LLMClient`, and how to get one by name."""
+
+from ..agent.llm import ChatMessage, LLMClient, LLMRequest, LLMResponse, Usage
+from .offline import OfflineClient
+from .openai import OpenAIClient
+from .registry import KNOWN_LLMS, create_llm
+
+__all__ = [
+    "KNOWN_LLMS",
+    "ChatMessage",
+    "LLMClient",
+    "LLMRequest",
+    "LLMResponse",
+    "OfflineClient",
+    "OpenAIClient",
+    "Usage",
+    "create_llm",
+]

@@ -1,0 +1,103 @@
+"""A plan under construction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from .speech import REFUSALS, STEP_NAMES, say
+from .words import Language
+
+__all__ = ["NotUnderstood", "PlanBuilder", "Reportable"]
+
+
+class NotUnderstood(Exception):
+    """Why a task cannot be planned, as one sentence for a person."""
+
+
+@frozen
+class Reportable:
+    """What a later "save a report" would write."""
+
+    step_id: str
+    text: str
+    """With references to steps in it."""
+    path: str
+    """Where to, unless another file is named."""
+    source: str | None = None
+    """The file that it is about and that it must not overwrite."""
+
+
+@define
+class PlanBuilder:
+    """Collects the steps of a plan.
+
+    Args:
+        tools: the names of the tools that there are.
+        language: what steps and refusals are worded in.
+    """
+
+    tools: Collection[str]
+    language: Language
+    clause: str = field(init=False, default="")
+    """What is being planned, for refusals."""
+    reportable: list[Reportable] = field(init=False, factory=list[Reportable])
+    """What the last clause that had something to say said."""
+    steps: list[dict[str, Any]] = field(init=False, factory=list["dict[str, Any]"])
+    _before: Sequence[str] = field(init=False, default=())
+    _ends: list[str] = field(init=False, factory=list[str])
+
+    def begin_clause(self, clause: str) -> None:
+        """What is added from now on waits for what has been added so far."""
+        self.clause = clause
+        if self._ends:
+            self._before, self._ends = tuple(self._ends), []
+
+    def refuse(self, why: str, *args: object) -> NotUnderstood:
+        """The exception to raise for one of `REFUSALS`."""
+        return NotUnderstood(say(REFUSALS, why, self.language, *args))
+
+    def add(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        named: Sequence[object],
+        after: Sequence[str] = (),
+        timeout: float = 60,
+        confirm: bool = False,
+        retries: int = 0,
+    ) -> str:
+        """Append a step and return its id.
+
+        Args:
+            named: what its name is filled in with.
+            after: the steps it waits for, or none for those of the clause before.
+            retries: how often it may be tried again.
+
+        Raises:
+            NotUnderstood: when the agent does not have the tool.
+        """
+        if tool not in self.tools:
+            raise self.refuse("no_tool", tool, self.clause)
+        step_id = f"step_{len(self.steps) + 1}"
+        name = say(STEP_NAMES, tool, self.language, *named)
+        self.steps.append(
+            {
+                "id": step_id,
+                "name": name,
+                "description": name,
+                "type": "tool",
+                "tool": tool,
+                "arguments": dict(arguments),
+                "dependsOn": list(after or self._before),
+                "needConfirmation": confirm,
+                "timeout": timeout,
+                "retryable": retries > 0,
+                "maxRetries": retries,
+            }
+        )
+        self._ends = [each for each in self._ends if each not in after] + [step_id]
+        return step_id

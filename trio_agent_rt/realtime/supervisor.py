@@ -1,0 +1,148 @@
+"""The life of a server: an end that always has the same order, and a bound.
+
+```
+ your nursery
+ ├── sentry           notices a cancel from outside, and begins the shutdown
+ └── supervisor       shielded: ends in order, whatever is cancelled around it
+     └── nursery      tasks, their throttles, the clocks of sessions
+
+ serving ──begin / outer cancel──▶ draining ──drain time over──▶ cancelling
+                                      └──no task left──▶ closed ◀──┘
+```
+
+Tasks live in a nursery of their own, shielded from the world: no new work; time to
+finish; cancel; every terminal message queued for every viewer; only then are the viewers
+closed, by their transports.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, TypeAlias
+
+import trio
+
+from ..errors import ShuttingDown
+from .task import RunningTask
+
+__all__ = ["Phase", "Supervisor"]
+
+Phase: TypeAlias = Literal["serving", "draining", "cancelling", "closed"]
+"""Where a server stands in its life."""
+
+
+class Supervisor:
+    """Opens the nursery that tasks live in, and ends them in order.
+
+    Args:
+        tasks: gives the tasks that have not ended.
+        on_outer_cancel: called when a cancel from outside was noticed; is to `begin`.
+        cleanup_timeout: seconds for the cleanup of tasks that a shutdown cancels.
+    """
+
+    def __init__(
+        self,
+        tasks: Callable[[], Sequence[RunningTask]],
+        on_outer_cancel: Callable[[], None],
+        *,
+        cleanup_timeout: float,
+    ) -> None:
+        self.phase: Phase = "closed"
+        self.draining = trio.Event()
+        """Set once a shutdown has begun."""
+        self.tasks_ended = trio.Event()
+        """Set once, in a shutdown, every task has ended and said so to every viewer."""
+        self._tasks = tasks
+        self._on_outer_cancel = on_outer_cancel
+        self._cleanup_timeout = cleanup_timeout
+        self._outer: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._inner: trio.Nursery | None = None
+        self._sentry = trio.CancelScope()
+        self._changed = trio.Event()
+        self._drain_until = math.inf
+
+    @property
+    def nursery(self) -> trio.Nursery:
+        """Where tasks run.
+
+        Raises:
+            ShuttingDown: when it was not opened.
+        """
+        if self._inner is None:
+            raise ShuttingDown("the RealtimeAgent is not open; use `async with`")
+        return self._inner
+
+    async def open(self) -> None:
+        """Open it, once; `close` must follow in the same Trio task."""
+        if self._outer is not None:
+            raise RuntimeError("a RealtimeAgent can be opened once only; make another")
+        self._outer = trio.open_nursery()
+        nursery = await self._outer.__aenter__()
+        self._inner = await nursery.start(self._supervise)
+        self.phase = "serving"
+        nursery.start_soon(self._watch_for_cancel)
+
+    async def close(self) -> None:
+        """Return when nothing of it runs any more. Raises what broke it, ungrouped.
+
+        Cancellation: begins the shutdown, and waits for its end all the same.
+        """
+        assert self._outer is not None
+        self._sentry.cancel(reason="the RealtimeAgent is being closed")
+        try:
+            await self._outer.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
+
+    def begin(self, drain_timeout: float) -> bool:
+        """Begin the shutdown; whether it had not begun. Asking again can only shorten it."""
+        first = self.phase == "serving"
+        if first:
+            self.phase = "draining"
+        if self.phase == "draining":
+            self._drain_until = min(self._drain_until, trio.current_time() + drain_timeout)
+            self.draining.set()
+            self.note_change()
+        return first
+
+    def note_change(self) -> None:
+        """A task has ended, or the time to drain has changed."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def _watch_for_cancel(self) -> None:
+        """A cancel from outside reaches this Trio task, and no task of an agent."""
+        with self._sentry:
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._on_outer_cancel()
+
+    async def _supervise(self, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                task_status.started(nursery)
+                await self.draining.wait()
+                await self._drain()
+                self._cancel_all()
+                while self._tasks():
+                    await self._changed.wait()
+                self.tasks_ended.set()
+                self.phase = "closed"
+                nursery.cancel_scope.cancel(reason="the server has shut down")
+
+    async def _drain(self) -> None:
+        while self._tasks() and trio.current_time() < self._drain_until:
+            with trio.move_on_at(self._drain_until):
+                await self._changed.wait()
+
+    def _cancel_all(self) -> None:
+        self.phase = "cancelling"
+        latest = trio.current_time() + self._cleanup_timeout
+        for task in self._tasks():
+            task.run.cleanup_record.bound(latest)
+            task.request_cancel("the server is shutting down")
