@@ -128,7 +128,7 @@ async def test_held_back_progress_comes_out_by_itself_when_its_time_is_over(
 
 
 async def test_an_abandoned_iterator_is_let_go_of_when_it_is_overtaken() -> None:
-    async with RealtimeAgent(stepping, buffer_size=5) as realtime, viewer(realtime) as me:
+    async with RealtimeAgent(stepping, buffer_size=20) as realtime, viewer(realtime) as me:
         first = realtime.submit("x", session=me.connection.session_id)
         async for _ in first:
             break

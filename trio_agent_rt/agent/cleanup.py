@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from ..protocol import CleanupOutcome
+from .failures import describe_error, is_cancelled
 
 __all__ = ["Cleanup", "CleanupRecord"]
 
@@ -32,9 +33,13 @@ class CleanupRecord:
     _open: set[Cleanup] = attrs.field(factory=set["Cleanup"])
 
     def cancel(self, now: float) -> None:
-        """The task was cancelled: cleanups that run now keep their deadline."""
+        """The task was cancelled: cleanups that run now keep their deadline.
+
+        What came of cleanups before is forgotten: the receipt tells what the cancel did.
+        """
         if self.cancelled_at is None:
             self.cancelled_at = now
+            self.outcome, self.detail = "clean", None
 
     def bound(self, latest: float) -> None:
         """Let no cleanup, begun or to come, pass `latest` (Trio's time)."""
@@ -53,15 +58,16 @@ class CleanupRecord:
         """Note how a cleanup ended: the worst that happened is what the receipt says."""
         self._open.discard(cleanup)
         if cleanup.scope.cancelled_caught:
-            self.outcome, self.detail = "timed_out", cleanup.name
+            before = f"{self.detail}, " if self.outcome == "timed_out" else ""
+            self.outcome, self.detail = "timed_out", before + cleanup.name
             _log.warning("cleanup of %s was cut off at its deadline", cleanup.name)
-        elif isinstance(exc, Exception) and self.outcome == "clean":
+        elif exc is not None and not is_cancelled(exc):
             self.raised(exc, cleanup.name)
 
     def raised(self, exc: BaseException, name: str) -> None:
         """Note that something other than the cancel came out of a cancelled task."""
         if self.outcome == "clean":
-            self.outcome, self.detail = "raised", f"{name}: {type(exc).__name__}: {exc}"
+            self.outcome, self.detail = "raised", f"{name}: {describe_error(exc)}"
 
 
 class Cleanup:

@@ -6,6 +6,9 @@
             ├─ time over ──▶ expired            a late answer changes nothing
             └─ step ends ──▶ withdrawn          cancelled, or failed otherwise
 ```
+
+An answer and the end of the time, or a cancel, cannot both win: the question is closed
+in the moment in which either comes, not when the Trio task that asked is next run.
 """
 
 from __future__ import annotations
@@ -36,17 +39,24 @@ class Confirmation:
     """One question of one step."""
 
     step_id: str
+    step_name: str
     state: ConfirmationState = "open"
     decision: Decision | None = None
-    _decided: trio.Event = attrs.field(factory=trio.Event)
+    _asker: trio.lowlevel.Task | None = None
+    """Who waits for the answer, while it waits."""
 
     def decide(self, decision: Decision) -> Outcome:
         """Answer it; tells what the answer came to, and never waits."""
+        if self.state != "open":
+            return self.outcome_of_late_answer
+        self.decision = decision
+        self._close("decided")
+        return "applied"
+
+    def withdraw(self) -> None:
+        """Nobody is to answer it any more; never waits."""
         if self.state == "open":
-            self.state, self.decision = "decided", decision
-            self._decided.set()
-            return "applied"
-        return self.outcome_of_late_answer
+            self._close("withdrawn")
 
     @property
     def outcome_of_late_answer(self) -> Outcome:
@@ -54,16 +64,29 @@ class Confirmation:
         return "already_decided" if self.state == "decided" else "expired"
 
     async def wait(self, expires_after: float | None) -> Decision | None:
-        """The decision, or None when nobody decided within `expires_after` seconds.
+        """The decision, or None when there is none: nobody decided within
+        `expires_after` seconds, or the question was withdrawn.
 
         Cancellation: withdraws the question.
         """
-        try:
-            with trio.move_on_after(math.inf if expires_after is None else expires_after):
-                await self._decided.wait()
+        seconds = math.inf if expires_after is None else expires_after
+        with trio.move_on_after(seconds) as limit:
             if self.state == "open":
-                self.state = "expired"
-        finally:
-            if self.state == "open":
-                self.state = "withdrawn"
+                self._asker = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._abort)
+            else:
+                await trio.lowlevel.checkpoint()
+        if limit.cancelled_caught and self.state == "withdrawn":
+            self.state = "expired"
         return self.decision
+
+    def _close(self, state: ConfirmationState) -> None:
+        self.state = state
+        if self._asker is not None:
+            trio.lowlevel.reschedule(self._asker)
+            self._asker = None
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        """The time is over, or the step is cancelled: `wait` knows which."""
+        self.state, self._asker = "withdrawn", None
+        return trio.lowlevel.Abort.SUCCEEDED

@@ -14,8 +14,9 @@ async def agent(task: str, run: TaskRun) -> object:
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -33,7 +34,9 @@ from ..protocol import (
     PlanUpdated,
     StatusChanged,
     StepCompleted,
+    StepFailed,
     StepResult,
+    TaskCompleted,
     TaskState,
 )
 from .cleanup import Cleanup, CleanupRecord
@@ -43,6 +46,8 @@ from .tool import ToolSet
 
 __all__ = ["Answer", "TaskRun"]
 
+_AT_WORK = frozenset[TaskState]({"planning", "executing", "waiting"})
+_LEFT = "the agent ended without ending this step"
 _ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 
@@ -117,20 +122,26 @@ class TaskRun:
         Steps that have begun already keep where they stand if the new plan names them.
 
         Args:
-            steps: `PlanStep`s, or plain names, which get the ids step_1, step_2, ….
+            steps: `PlanStep`s, or plain names. A name that the present plan has stands
+                for that step; each other one gets the next free id of step_1, step_2, ….
             plan_id: or None for the present one, or one made of the task's id.
 
         Raises:
             ValueError: when two steps have the same id.
         """
         known = self._view.steps
+        steps = list(steps)
+        taken = set(known).union(each.id for each in steps if not isinstance(each, str))
         planned: dict[str, PlanStep] = {}
-        for number, each in enumerate(steps, 1):
-            step = PlanStep(id=f"step_{number}", name=each) if isinstance(each, str) else each
+        for each in steps:
+            step = self._named(each, planned, taken) if isinstance(each, str) else each
             if step.id in planned:
                 raise ValueError(f"two steps of the plan have the id {step.id!r}")
             begun = known.get(step.id)
-            planned[step.id] = step if begun is None or begun.status == "pending" else begun
+            if begun is not None and begun.status != "pending":
+                # Viewers have its result already; a catch-up tells it to those who come.
+                step = attrs.evolve(begun, result=None)
+            planned[step.id] = step
         first = self._view.plan is None
         plan = Plan(
             id=plan_id or self._view.plan_id or f"plan_{self.task_id}",
@@ -138,6 +149,17 @@ class TaskRun:
         )
         self.emit(PlanCreated(plan=plan) if first else PlanUpdated(plan=plan))
         return plan
+
+    def _named(self, name: str, planned: Container[str], taken: set[str]) -> PlanStep:
+        """The step of that name in the present plan, or a new one."""
+        for each in self._view.steps.values():
+            if each.name == name and each.id not in planned:
+                return each
+        number = 1
+        while f"step_{number}" in taken:
+            number += 1
+        taken.add(f"step_{number}")
+        return PlanStep(id=f"step_{number}", name=name)
 
     def step(self, step: str, *, name: str | None = None, description: str = "") -> Step:
         """A step, to be run with `async with`; it starts on entering and ends on leaving.
@@ -147,7 +169,7 @@ class TaskRun:
 
         Args:
             step: the id or the name of a step of the plan. One that the plan does not
-                have is added to it.
+                have, or that has run already, is added to it.
             name: its name, if it is added; or None for `step` itself.
             description: its description, if it is added.
         """
@@ -155,14 +177,16 @@ class TaskRun:
 
     def _find_or_add(self, key: str, name: str | None, description: str) -> PlanStep:
         steps = self._view.steps
-        if key in steps:
-            return steps[key]
-        for each in steps.values():
-            if each.name == key and each.status == "pending":
+        named = [each for each in steps.values() if each.name == key]
+        for each in [steps[key], *named] if key in steps else named:
+            if each.status == "pending":
                 return each
-        step_id = key if _ID.fullmatch(key) else f"step_{len(steps) + 1}"
+        step_id, stem, number = key, key, 2
+        if not _ID.fullmatch(key):
+            stem, number = "step", len(steps) + 1
+            step_id = f"step_{number}"
         while step_id in steps:
-            step_id += "_"
+            step_id, number = f"{stem}_{number}", number + 1
         added = PlanStep(id=step_id, name=name or key, description=description, type="step")
         self.plan([*steps.values(), added])
         return added
@@ -173,8 +197,14 @@ class TaskRun:
         Args:
             step: its id.
             reason: why, for people; it stands as the step's output.
+
+        Raises:
+            KeyError: when the plan has no such step.
+            RuntimeError: when it has started, or was skipped before.
         """
         planned = self._view.steps[step]
+        if planned.status != "pending":
+            raise RuntimeError(f"step {step!r} is {planned.status}; it cannot be skipped any more")
         result = StepResult(status="skipped", duration=0, output=reason or None)
         self.emit(StepCompleted(step_id=step, step_name=planned.name, result=result))
 
@@ -184,34 +214,51 @@ class TaskRun:
         """`async with run.cleanup():` — a place to await in although the task is cancelled.
 
         Args:
-            timeout: seconds, counted from the cancel, or None for the task's
-                `cleanup_timeout`. What is not done by then is cut off and named in the
-                receipt.
+            timeout: seconds, counted from the cancel (from its beginning, if there was
+                none then), or None for the task's `cleanup_timeout`. What is not done by
+                then is cut off and named in the receipt.
         """
         step = current_step.get(None)
-        return Cleanup(self.cleanup_record, step.id if step else "task", timeout)
+        if step is None or step.run is not self:  # it may be of the task that submitted this one
+            return Cleanup(self.cleanup_record, "task", timeout)
+        return step.cleanup(timeout)
 
     # --- for steps and for the runtime
 
     def emit(self, event: Event) -> None:
-        """Publish an event of this task."""
+        """Publish an event of this task. Once it has ended, nothing is said any more."""
+        if self._view.completed is not None:
+            return
+        if isinstance(event, TaskCompleted):
+            self._end_left_steps("cancelled" if event.outcome == "cancelled" else _LEFT)
         event = attrs.evolve(event, task_id=self.task_id)
         self._view.apply(event)
         self._emit(event)
 
     def set_state(self, state: TaskState, message: str) -> None:
-        """Publish a `status`."""
+        """Publish a `status`; one that tells of work, under a cancel, says so."""
         self._state = state
-        self.emit(StatusChanged(state=state, message=message))
+        cancelling = self.cleanup_record.cancelled_at is not None and state in _AT_WORK
+        self.emit(StatusChanged(state=state, message=message, cancelling=cancelling or None))
+
+    def _end_left_steps(self, error: str) -> None:
+        """End what the agent has left open: a generator that nobody closed, for example."""
+        for start in list(self._view.running.values()):
+            self.emit(
+                StepFailed(
+                    step_id=start.step_id, step_name=start.step_name, error=error, will_retry=False
+                )
+            )
 
     def index_of(self, step_id: str) -> tuple[int, int]:
         """Where a step stands in the plan, from 0, and how many steps there are."""
         ids = list(self._view.steps)
         return ids.index(step_id), len(ids)
 
-    def step_status(self, step_id: str) -> str:
-        """Where a step of the plan stands."""
-        return self._view.steps[step_id].status
+    def step_status(self, step_id: str) -> str | None:
+        """Where a step stands, or None when the plan has none of that id."""
+        step = self._view.steps.get(step_id)
+        return None if step is None else step.status
 
     async def wait_for_no_question(self) -> None:
         """Wait until no confirmation is open: no step starts beside a question.
@@ -224,25 +271,30 @@ class TaskRun:
 
     async def ask(self, step: Step, reason: str, expires_after: float | None) -> Decision:
         """Ask for a confirmation, one at a time, and wait for the answer."""
+        if expires_after is not None and not expires_after >= 0:
+            raise ValueError(f"expires_after must be 0 or more seconds, not {expires_after}")
         async with self._asking:
-            question = self._pending = self._confirmations[step.id] = Confirmation(step.id)
-            expires = (
-                None if expires_after is None else int((self._wall_clock() + expires_after) * 1000)
-            )
-            self.set_state("waiting", f"Waiting for a confirmation: {step.name}")
-            self.emit(
-                ConfirmationRequested(
-                    step_id=step.id, step_name=step.name, reason=reason, expires_at=expires
-                )
-            )
+            if not step.running:
+                raise RuntimeError(f"step {step.id!r} does not run, so it cannot ask")
+            question = Confirmation(step.id, step.name)
+            self._pending = self._confirmations[step.id] = question
             try:
+                self.set_state("waiting", f"Waiting for a confirmation: {step.name}")
+                self.emit(
+                    ConfirmationRequested(
+                        step_id=step.id,
+                        step_name=step.name,
+                        reason=str(reason),
+                        expires_at=self._expiry(expires_after),
+                    )
+                )
                 decision = await question.wait(expires_after)
             finally:
-                if self._pending is question:
-                    self._close_question()
-            if decision is None:
-                self.set_state("executing", f"Nobody confirmed in time: {step.name}")
-                raise ConfirmationExpired(expires_after or 0.0)
+                self._close_question(question)
+        if decision is None:
+            if question.state == "expired" and expires_after is not None:
+                raise ConfirmationExpired(expires_after)
+            raise RuntimeError(f"step {step.id!r} ended while it asked")
         if not decision.approved:
             raise ConfirmationRejected(decision.reason)
         return decision
@@ -254,15 +306,35 @@ class TaskRun:
             return "unknown"
         outcome = question.decide(decision)
         if outcome == "applied":
-            self._close_question()
-            word = "Approved" if decision.approved else "Rejected"
-            self.set_state("executing", f"{word}: {self._view.steps[step_id].name}")
+            self._close_question(question)
         return outcome
+
+    def withdraw_question(self, step_id: str) -> None:
+        """The step ends: if it still asks, nobody is to answer."""
+        question = self._pending
+        if question is not None and question.step_id == step_id:
+            question.withdraw()
+            self._close_question(question)
+
+    def _close_question(self, question: Confirmation) -> None:
+        """Let steps start again, and say so, once; under a cancel nothing goes on."""
+        if self._pending is not question:
+            return
+        self._pending = None
+        self._gate.unpark_all()
+        decided, name = question.decision, question.step_name
+        if decided is not None:
+            self.set_state("executing", f"{'Approved' if decided.approved else 'Rejected'}: {name}")
+        elif question.state == "expired":
+            self.set_state("executing", f"Nobody confirmed in time: {name}")
+        elif self.cleanup_record.cancelled_at is None:
+            self.set_state("executing", f"No longer asking: {name}")
+
+    def _expiry(self, expires_after: float | None) -> int | None:
+        if expires_after is None or math.isinf(expires_after):
+            return None
+        return int((self._wall_clock() + expires_after) * 1000)
 
     def late_answers(self) -> dict[str, Outcome]:
         """What an answer to each question comes to, now that the task has ended."""
         return {each.step_id: each.outcome_of_late_answer for each in self._confirmations.values()}
-
-    def _close_question(self) -> None:
-        self._pending = None
-        self._gate.unpark_all()

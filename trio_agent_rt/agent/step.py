@@ -10,14 +10,13 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
 import trio
 
-from ..errors import AgentRTError
 from ..protocol import (
     Plain,
     PlanStep,
@@ -29,9 +28,10 @@ from ..protocol import (
     StepStarted,
     to_jsonable,
 )
+from .cleanup import Cleanup
+from .failures import came_of_cancel, describe_error, is_cancelled
 
 if TYPE_CHECKING:
-    from .cleanup import Cleanup
     from .confirmation import Decision
     from .run import TaskRun
 
@@ -40,9 +40,6 @@ __all__ = ["CONFIRMATION_TIMEOUT", "Step", "current_step", "describe_error", "is
 CONFIRMATION_TIMEOUT = 300.0
 """Seconds that a question stays open unless the agent says otherwise: long enough to
 come back from another window, short enough that nothing waits overnight by accident."""
-
-MAX_ERROR_CHARS = 2000
-"""An error's text is for people to read; what is longer is a dump."""
 
 current_step: ContextVar[Step] = ContextVar("trio_agent_rt_step")
 """The step that the running code is in."""
@@ -58,31 +55,36 @@ class Step:
         """What the step came to; shown as its output when it ends."""
         self.retries = 0
         """How many attempts have failed and were tried again."""
-        self._run = run
+        self.run = run
+        """The run of the task that it is a step of."""
+        self.running = False
+        """Whether it has started and not ended."""
         self._started = 0.0
         self._progress = 0.0
         self._skipped: str | None = None
-        self._open = False
         self._token: Token[Step] | None = None
 
     async def __aenter__(self) -> Self:
         """Start it, once no confirmation of the task is open.
 
         Raises:
-            RuntimeError: when the step has run before.
+            RuntimeError: when the step has run before, or is no longer in the plan.
 
         Cancellation: before the start, and then the step has not begun.
         """
-        await self._run.wait_for_no_question()
-        if self._run.step_status(self.id) != "pending":
-            raise RuntimeError(f"step {self.id!r} has run already; a step runs once")
-        if self._run.state != "executing":
-            self._run.set_state("executing", f"Running: {self.name}")
-        index, total = self._run.index_of(self.id)
+        await self.run.wait_for_no_question()
+        status = self.run.step_status(self.id)
+        if status is None:
+            raise RuntimeError(f"step {self.id!r} is no longer in the plan")
+        if status != "pending":
+            raise RuntimeError(f"step {self.id!r} is {status} already; a step runs once")
+        if self.run.state != "executing":
+            self.run.set_state("executing", f"Running: {self.name}")
+        index, total = self.run.index_of(self.id)
         self._started = trio.current_time()
-        self._open = True
+        self.running = True
         self._token = current_step.set(self)
-        self._run.emit(
+        self.run.emit(
             StepStarted(step_id=self.id, step_name=self.name, step_index=index, total_steps=total)
         )
         return self
@@ -94,33 +96,38 @@ class Step:
         traceback: TracebackType | None,
     ) -> None:
         """End it. Never waits, and swallows nothing."""
-        self._open = False
+        self.run.withdraw_question(self.id)
+        self.running = False
         if self._token is not None:
-            current_step.reset(self._token)
+            with contextlib.suppress(ValueError):  # left in another Trio task than entered
+                current_step.reset(self._token)
         if exc is None:
             self._complete()
-        elif is_cancelled(exc):
-            if self._run.cleanup_record.cancelled_at is not None:
-                self._run.interrupted_steps.append(self.id)
-            self._fail("cancelled", will_retry=False)
-        else:
-            self._fail(describe_error(exc), will_retry=False)
+            return
+        record = self.run.cleanup_record
+        interrupted = record.cancelled_at is not None and came_of_cancel(exc)
+        if interrupted:
+            self.run.interrupted_steps.append(self.id)
+            if not is_cancelled(exc):
+                record.raised(exc, self.id)
+        text = "cancelled" if interrupted or is_cancelled(exc) else describe_error(exc)
+        self._fail(text, will_retry=False)
 
     def _complete(self) -> None:
         duration = int((trio.current_time() - self._started) * 1000)
         skipped = self._skipped is not None
         if not skipped:
-            self._run.completed_steps.append(self.id)
+            self.run.completed_steps.append(self.id)
         result = StepResult(
             status="skipped" if skipped else "success",
             duration=duration,
             output=(self._skipped or None) if skipped else Plain(to_jsonable(self.result)),
             retries=self.retries,
         )
-        self._run.emit(StepCompleted(step_id=self.id, step_name=self.name, result=result))
+        self.run.emit(StepCompleted(step_id=self.id, step_name=self.name, result=result))
 
     def _fail(self, error: str, *, will_retry: bool) -> None:
-        self._run.emit(
+        self.run.emit(
             StepFailed(step_id=self.id, step_name=self.name, error=error, will_retry=will_retry)
         )
 
@@ -132,18 +139,18 @@ class Step:
                 never falls.
             message: what is being done.
         """
-        if not self._open:
+        if not self.running:
             return
-        if not math.isnan(percent):
-            self._progress = max(self._progress, min(float(percent), 100.0))
-        self._run.emit(
+        # In this order NaN, which is never greater, changes nothing.
+        self._progress = float(max(self._progress, min(percent, 100.0)))
+        self.run.emit(
             StepProgressed(step_id=self.id, progress=self._progress, message=str(message))
         )
 
     def output(self, text: str) -> None:
         """Stream a piece of text. Never waits; pieces may be joined, none is lost."""
-        if self._open and text:
-            self._run.emit(StepOutput(step_id=self.id, text=str(text)))
+        if self.running and text:
+            self.run.emit(StepOutput(step_id=self.id, text=str(text)))
 
     def skip(self, reason: str = "") -> None:
         """End the step as skipped instead of successful when the block is left."""
@@ -151,6 +158,8 @@ class Step:
 
     def retry(self, error: BaseException) -> None:
         """Say that an attempt has failed and that another follows."""
+        if not self.running:
+            return
         self.retries += 1
         self._progress = 0.0
         self._fail(describe_error(error), will_retry=True)
@@ -171,40 +180,13 @@ class Step:
         Raises:
             ConfirmationRejected: when the answer is no.
             ConfirmationExpired: when nobody answered in time.
+            RuntimeError: when the step does not run, or ends while it asks.
+            ValueError: when `expires_after` is negative or no number.
 
         Cancellation: withdraws the question.
         """
-        return await self._run.ask(self, reason, expires_after)
+        return await self.run.ask(self, reason, expires_after)
 
     def cleanup(self, timeout: float | None = None) -> Cleanup:
-        """As `TaskRun.cleanup`, named after this step."""
-        return self._run.cleanup(timeout)
-
-
-def is_cancelled(exc: BaseException) -> bool:
-    """Whether `exc` is nothing but a cancellation."""
-    members = _members(exc)
-    return all(map(is_cancelled, members)) if members else isinstance(exc, trio.Cancelled)
-
-
-def describe_error(exc: BaseException) -> str:
-    """An exception in words for whoever watches: no stack trace, and not too long.
-
-    Of a group, the first member that is no cancellation speaks for all.
-    """
-    while members := _members(exc):
-        exc = next((each for each in members if not is_cancelled(each)), members[0])
-    try:
-        text = str(exc)
-    except Exception:  # an exception whose __str__ is broken
-        text = ""
-    if not isinstance(exc, AgentRTError):
-        text = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
-    text = text or type(exc).__name__
-    return text if len(text) <= MAX_ERROR_CHARS else text[:MAX_ERROR_CHARS] + "…"
-
-
-def _members(exc: BaseException) -> tuple[BaseException, ...]:
-    if isinstance(exc, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", exc).exceptions
-    return ()
+        """As `TaskRun.cleanup`; this step is named if it overruns, wherever the code runs."""
+        return Cleanup(self.run.cleanup_record, self.id, timeout)

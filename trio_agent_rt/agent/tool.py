@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, Protocol, get_type_hints
 
 import msgspec
@@ -108,7 +109,9 @@ def tool(
         category, cancellation, needs_confirmation, retryable: as in `Tool`.
 
     Raises:
-        TypeError: when a parameter has no annotation, or the function has no docstring.
+        TypeError: when the function has no docstring, or one of its parameters cannot be
+            an argument: it has no annotation, or one that means nothing at run time, or
+            takes any number of arguments.
     """
 
     def decorate(function: Callable[..., Awaitable[object]]) -> Tool:
@@ -142,15 +145,26 @@ def tool(
 def _arguments_struct(
     tool_name: str, function: Callable[..., Awaitable[object]]
 ) -> type[msgspec.Struct]:
-    hints = get_type_hints(function, include_extras=True)
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
-    for parameter in list(inspect.signature(function).parameters.values())[1:]:
-        if parameter.name not in hints:
-            raise TypeError(f"tool {tool_name!r}: parameter {parameter.name!r} has no annotation")
-        if parameter.default is parameter.empty:
-            fields.append((parameter.name, hints[parameter.name]))
-        else:
-            fields.append((parameter.name, hints[parameter.name], parameter.default))
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    for each in parameters:
+        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
+            raise TypeError(f"tool {tool_name!r}: parameter {each.name!r} cannot be given by name")
+        if each.annotation is each.empty:
+            raise TypeError(f"tool {tool_name!r}: parameter {each.name!r} has no annotation")
+    # Of the arguments alone: `ToolCall` may have been imported for type checkers only.
+    annotated = SimpleNamespace(__annotations__={each.name: each.annotation for each in parameters})
+    try:
+        hints = get_type_hints(
+            annotated, globalns=inspect.unwrap(function).__globals__, include_extras=True
+        )
+    except NameError as exc:
+        raise TypeError(f"tool {tool_name!r}: an annotation cannot be read: {exc}") from None
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        (each.name, hints[each.name])
+        if each.default is each.empty
+        else (each.name, hints[each.name], each.default)
+        for each in parameters
+    ]
     return msgspec.defstruct(tool_name, fields, kw_only=True, forbid_unknown_fields=True)
 
 

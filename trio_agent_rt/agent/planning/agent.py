@@ -89,7 +89,7 @@ class PlanningAgent:
         """
         steps = await self._plan(task, run)
         run.plan(each.shown() for each in steps)
-        execution = await self._executor.execute(run, steps)
+        execution = await self._executor.execute(run, steps, tools=self.tools)
         if execution.errors:
             raise TaskError(_failure(steps, execution))
         return Answer(
@@ -146,6 +146,10 @@ class PlanningAgent:
                 return (await self.llm.complete(request)).text.strip() or None
         except LLMError as exc:
             _log.warning("no summary from %s: %s", self.llm.name, exc)
+        except Exception:
+            _log.exception("no summary from %s", self.llm.name)
+        else:
+            _log.warning("no summary from %s in %g s", self.llm.name, self._planning_timeout)
         return None
 
 

@@ -7,6 +7,7 @@ steps that depend on it with it (they are skipped); what does not depend on it g
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,11 +15,13 @@ from typing import Any
 import attrs
 import trio
 
-from ...errors import ConfirmationExpired, ConfirmationRejected, StepTimeout, TaskError
+from ...errors import PlanError, StepTimeout
+from ..failures import describe_error
 from ..run import TaskRun
-from ..step import Step, describe_error
+from ..step import Step
+from ..tool import Tool, ToolSet
 from .plan import PlannedStep
-from .references import resolve
+from .references import as_text, resolve
 
 __all__ = ["Execution", "Executor"]
 
@@ -48,43 +51,59 @@ class Executor:
             the real delay is random below it (full jitter), so that retries of many
             tasks do not fall on the same moment.
         max_retry_delay: seconds that no delay exceeds.
+        jitter: `(0, longest)` to the seconds that a delay really takes.
     """
 
-    max_parallel: int = 4
-    step_timeout: float = 300.0
+    max_parallel: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    step_timeout: float = attrs.field(default=300.0, validator=attrs.validators.gt(0))
     confirmation_timeout: float | None = 300.0
-    retry_delay: float = 0.5
-    max_retry_delay: float = 10.0
+    retry_delay: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
+    max_retry_delay: float = attrs.field(default=10.0, validator=attrs.validators.ge(0))
     jitter: Callable[[float, float], float] = random.uniform
 
-    async def execute(self, run: TaskRun, steps: Sequence[PlannedStep]) -> Execution:
+    async def execute(
+        self, run: TaskRun, steps: Sequence[PlannedStep], *, tools: ToolSet | None = None
+    ) -> Execution:
         """Run the steps of a plan that viewers have been told of.
 
-        Raises nothing for a step that fails: see `Execution.errors`.
+        Args:
+            run: the task that they are steps of; its plan has them.
+            steps: what to run; those that are free to start do so in this order.
+            tools: what they are run with, or None for the run's own.
+
+        Returns:
+            What each step came to; a step that fails is told of there, and not raised.
+
+        Raises:
+            PlanError: when steps are left that wait for each other, or for none of these.
 
         Cancellation: every step that runs is interrupted, and its tool has ended.
         """
-        execution = Execution()
+        work = _Work(run, run.tools if tools is None else tools)
         waiting = list(steps)
-        send, receive = trio.open_memory_channel[tuple[str, object, Exception | None]](len(steps))
+        send, receive = trio.open_memory_channel[_Ended](len(steps))
         running = 0
         async with trio.open_nursery() as nursery:
-            while waiting or running:
-                self._skip_orphans(run, waiting, execution)
-                for step in [each for each in waiting if _ready(each, execution)]:
+            while True:
+                self._skip_orphans(run, waiting, work.execution)
+                for step in [each for each in waiting if _ready(each, work.execution)]:
                     if running < self.max_parallel:
                         waiting.remove(step)
                         running += 1
-                        nursery.start_soon(self._run_step, run, step, execution.outputs, send)
+                        # Trio runs new Trio tasks in any order: wait for each one's start.
+                        await nursery.start(self._run_step, work, step, send)
                 if not running:
                     break
-                step_id, output, error = await receive.receive()
+                ended = await receive.receive()
                 running -= 1
-                if error is None:
-                    execution.outputs[step_id] = output
+                if ended.error is None:
+                    work.execution.outputs[ended.step_id] = ended.output
                 else:
-                    execution.errors[step_id] = describe_error(error)
-        return execution
+                    work.execution.errors[ended.step_id] = describe_error(ended.error)
+        if waiting:
+            ids = ", ".join(each.id for each in waiting)
+            raise PlanError(f"steps that wait for what never comes: {ids}")
+        return work.execution
 
     def _skip_orphans(self, run: TaskRun, waiting: list[PlannedStep], execution: Execution) -> None:
         for step in list(waiting):  # in the plan's order, so dependents of dependents follow
@@ -97,48 +116,67 @@ class Executor:
 
     async def _run_step(
         self,
-        run: TaskRun,
+        work: _Work,
         step: PlannedStep,
-        outputs: Mapping[str, object],
-        send: trio.MemorySendChannel[tuple[str, object, Exception | None]],
+        send: trio.MemorySendChannel[_Ended],
+        task_status: trio.TaskStatus[None],
     ) -> None:
-        output: object = None
-        error: Exception | None = None
+        """Run one step, and send what came of it; what is no step's failure is raised."""
+        ended = _Ended(step.id)
+        started = False
         try:
-            async with run.step(step.id) as shown:
-                output = shown.result = await self._attempts(run, shown, step, outputs)
+            async with work.run.step(step.id) as shown:
+                started = True
+                task_status.started()
+                ended.output = shown.result = await self._attempts(work, shown, step)
         except Exception as exc:
-            error = exc
-        send.send_nowait((step.id, output, error))
+            if not started:
+                raise
+            ended.error = exc
+        send.send_nowait(ended)
 
-    async def _attempts(
-        self, run: TaskRun, shown: Step, step: PlannedStep, outputs: Mapping[str, object]
-    ) -> object:
-        arguments = resolve(step.arguments, outputs)
-        if step.need_confirmation:
+    async def _attempts(self, work: _Work, shown: Step, step: PlannedStep) -> object:
+        tool = work.tools[step.tool]
+        arguments = resolve(step.arguments, work.execution.outputs)
+        if step.need_confirmation or tool.needs_confirmation:
             await shown.confirm(_question(step, arguments), expires_after=self.confirmation_timeout)
-        retries = max(step.max_retries, 2 if run.tools[step.tool].retryable else 0)
+        retries = max(step.max_retries, 2 if tool.retryable else 0)
         while True:
             try:
-                return await self._attempt(run, shown, step, arguments)
-            except (ConfirmationRejected, ConfirmationExpired):
-                raise
+                return await self._attempt(tool, shown, step, arguments)
             except Exception as exc:
-                if shown.retries >= retries:
+                # Under a cancel nothing is tried again, and what a tool raised is kept.
+                if shown.retries >= retries or trio.current_effective_deadline() == -math.inf:
                     raise
                 shown.retry(exc)
-            longest = min(self.max_retry_delay, self.retry_delay * 2.0 ** (shown.retries - 1))
-            await trio.sleep(self.jitter(0, longest))
+            doubled = self.retry_delay * 2.0 ** min(shown.retries - 1, 100)
+            await trio.sleep(self.jitter(0, min(self.max_retry_delay, doubled)))
 
     async def _attempt(
-        self, run: TaskRun, shown: Step, step: PlannedStep, arguments: Mapping[str, Any]
+        self, tool: Tool, shown: Step, step: PlannedStep, arguments: Mapping[str, Any]
     ) -> object:
         timeout = step.timeout or self.step_timeout
-        with trio.move_on_after(timeout) as scope:
-            return await run.tools[step.tool].run(shown, arguments)
-        if scope.cancelled_caught:
-            raise StepTimeout(f"took longer than {timeout:g} s")
-        raise TaskError("the tool ended without a result")
+        with trio.move_on_after(timeout):
+            return await tool.run(shown, arguments)
+        raise StepTimeout(f"took longer than {timeout:g} s")
+
+
+@attrs.frozen
+class _Work:
+    """What the steps of one execution share."""
+
+    run: TaskRun
+    tools: ToolSet
+    execution: Execution = attrs.field(factory=Execution)
+
+
+@attrs.define
+class _Ended:
+    """How one step ended."""
+
+    step_id: str
+    output: object = None
+    error: Exception | None = None
 
 
 def _ready(step: PlannedStep, execution: Execution) -> bool:
@@ -149,7 +187,7 @@ def _question(step: PlannedStep, arguments: Mapping[str, Any]) -> str:
     """What a person is asked: the tool and its arguments, long ones shortened."""
     shown: list[str] = []
     for name, value in arguments.items():
-        text = value if isinstance(value, str) else repr(value)
+        text = " ".join(as_text(value).split())
         short = text if len(text) <= 60 else f"{text[:60]}… ({len(text)} characters)"
         shown.append(f"{name}: {short}")
     return f"{step.tool} — {'; '.join(shown)}" if shown else step.tool

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from attrs import frozen
@@ -16,6 +15,13 @@ from ..tool import ToolSet
 from .references import referenced_steps
 
 __all__ = ["PLAN_SCHEMA", "PlannedStep", "parse_plan"]
+
+MAX_PLAN_CHARS = 1024 * 1024
+"""Far beyond any plan that a person could follow; what is longer is not even read."""
+
+MAX_DEPTH = 40
+"""How deep the arguments of a step may be nested; what viewers are told is cut at about
+that, and every walk through them stays far from Python's recursion limit."""
 
 _Text = Annotated[str, msgspec.Meta(max_length=500)]
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_\-]{1,64}$")]
@@ -95,11 +101,15 @@ def parse_plan(text: str, tools: ToolSet, *, max_steps: int) -> list[PlannedStep
             used twice, a dependency or a reference to nothing, a cycle. The text says
             which, so that a model can mend it.
     """
+    if len(text) > MAX_PLAN_CHARS:
+        raise PlanError(f"the plan has {len(text)} characters; {MAX_PLAN_CHARS} are allowed")
     try:
         plan = msgspec.json.decode(_without_fence(text), type=_PlanJSON)
     except msgspec.ValidationError as exc:
         raise PlanError(f"the plan does not follow its schema: {exc}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except RecursionError:
+        raise PlanError("the plan is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeError) as exc:
         raise PlanError(f"the plan is not valid JSON: {exc}") from None
     if plan.error:
         raise PlanError(plan.error)
@@ -114,13 +124,17 @@ def parse_plan(text: str, tools: ToolSet, *, max_steps: int) -> list[PlannedStep
 
 def _without_fence(text: str) -> str:
     """The JSON alone: models like to wrap it in a Markdown fence."""
-    fenced = re.fullmatch(r"\s*```\w*\s*\n(.*?)\n?\s*```\s*", text, re.DOTALL)
-    return fenced[1] if fenced else text
+    text = text.strip()
+    first, newline, rest = text.partition("\n")
+    fenced = newline and first.startswith("```") and rest.endswith("```")
+    return rest[:-3] if fenced else text
 
 
 def _check_ids(ids: Iterable[str]) -> None:
     seen: set[str] = set()
     for each in ids:
+        if each.endswith("\n"):  # a pattern's $ lets it pass
+            raise PlanError(f"the id {each!r} has a line break in it")
         if each in seen:
             raise PlanError(f"two steps have the id {each!r}")
         seen.add(each)
@@ -143,6 +157,8 @@ def _checked(step: _StepJSON, tools: ToolSet) -> PlannedStep:
     for name in parameters.get("required", ()):
         if name not in step.arguments:
             raise PlanError(f"step {step.id!r}: the tool {step.tool!r} needs {name!r}")
+    if _too_deep(step.arguments):
+        raise PlanError(f"step {step.id!r}: its arguments are nested too deeply")
     return PlannedStep(
         id=step.id,
         name=step.name or step.tool,
@@ -154,6 +170,19 @@ def _checked(step: _StepJSON, tools: ToolSet) -> PlannedStep:
         timeout=step.timeout,
         max_retries=(step.max_retries or 2) if step.retryable else step.max_retries,
     )
+
+
+def _too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level for inner in _inside(each)]
+    return bool(level)
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def _in_order(steps: Mapping[str, PlannedStep]) -> list[PlannedStep]:

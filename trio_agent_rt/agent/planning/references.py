@@ -16,7 +16,7 @@ import msgspec
 from ...errors import ToolError
 from ...protocol import to_jsonable
 
-__all__ = ["referenced_steps", "resolve"]
+__all__ = ["as_text", "referenced_steps", "resolve"]
 
 _REFERENCE = re.compile(
     r"\{\{\s*([A-Za-z0-9_\-]+)\.output((?:\.[^\s.\[\]{}]+|\[\d{1,9}\])*)\s*\}\}"
@@ -49,7 +49,7 @@ def resolve(value: Any, outputs: Mapping[str, object]) -> Any:
         whole = _REFERENCE.fullmatch(value.strip())
         if whole:
             return _look_up(whole, outputs)
-        return _REFERENCE.sub(lambda match: _as_text(_look_up(match, outputs)), value)
+        return _REFERENCE.sub(lambda match: as_text(_look_up(match, outputs)), value)
     if isinstance(value, Mapping):
         items = cast("Mapping[str, Any]", value).items()
         return {key: resolve(each, outputs) for key, each in items}
@@ -105,5 +105,7 @@ def _kind(value: object) -> str:
             return f"a {type(value).__name__}"
 
 
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(to_jsonable(value)).decode()
+def as_text(value: object) -> str:
+    """`value` as a text: itself if it is one, else JSON."""
+    plain = value if isinstance(value, str) else to_jsonable(value)
+    return plain if isinstance(plain, str) else msgspec.json.encode(plain).decode()
