@@ -29,12 +29,8 @@ __all__ = ["Task", "histories"]
 
 Action = Literal[
     "plan", "add", "start", "progress", "output", "complete", "skip", "retry", "fail", "ask",
-    "answer", "cancel", "succeed", "fail task",
+    "answer", "cancel", "end cancelled", "succeed", "fail task",
 ]  # fmt: skip
-ACTIONS: tuple[Action, ...] = (
-    "plan", "add", "start", "start", "progress", "progress", "output", "complete", "skip",
-    "retry", "fail", "ask", "ask", "answer", "cancel", "succeed", "fail task",
-)  # fmt: skip
 
 
 @attrs.define
@@ -57,45 +53,54 @@ class Task:
             state=state, message=message, cancelling=self.cancelling or None, task_id=self.id
         )
 
+    def possible(self) -> list[Action]:
+        """What it may do now; the usual more often than its end."""
+        quiet = self.asking is None and not self.cancelling
+        options: list[tuple[bool, list[Action]]] = [
+            (not self.planned and not self.cancelling, ["plan", "plan", "plan"]),
+            (bool(self.planned) and self.pending == self.planned, ["add"]),
+            (bool(self.pending) and quiet, ["start", "start", "start", "skip"]),
+            (bool(self.running), ["progress", "progress", "progress", "output"]),
+            (bool(self.free()), ["complete", "retry", "fail"]),
+            (bool(self.running) and quiet, ["ask", "ask"]),
+            (self.asking is not None and not self.cancelling, ["answer"]),
+            (not self.cancelling, ["cancel"]),
+            (self.cancelling, ["end cancelled"]),
+            (not self.running and not self.cancelling, ["succeed", "fail task"]),
+        ]
+        return [action for holds, actions in options if holds for action in actions]
+
     def act(self, action: Action, which: int, number: int) -> list[Event]:
-        """The events of one action; none if it is not possible now."""
+        """The events of one action that is possible now."""
         match action:
-            case "plan" if not self.planned and not self.cancelling:
+            case "plan":
                 return self.plan(1 + which)
-            case "add" if self.planned and not self.cancelling:
+            case "add":
                 return self.add(f"extra {number}")
-            case "start" if self.pending and self.asking is None and not self.cancelling:
+            case "start":
                 return self.start(self.pending.pop(0))
-            case "progress" if self.running:
-                step = self.pick(which)
+            case "progress":
+                step = self.running[which % len(self.running)]
                 return [StepProgressed(step_id=step, progress=number, task_id=self.id)]
-            case "output" if self.running:
-                return [StepOutput(step_id=self.pick(which), text="text", task_id=self.id)]
-            case "complete" if self.free():
-                return self.complete(self.free()[which % len(self.free())], number)
-            case "skip" if self.pending and self.asking is None and not self.cancelling:
+            case "output":
+                step = self.running[which % len(self.running)]
+                return [StepOutput(step_id=step, text="text", task_id=self.id)]
+            case "complete" | "retry" | "fail":
+                return self.end_attempt(self.free()[which % len(self.free())], action, number)
+            case "skip":
                 return [self.completed(self.pending.pop(0), "skipped", None)]
-            case "retry" if self.free():
-                return [self.failed(self.free()[which % len(self.free())], "flaky", retry=True)]
-            case "fail" if self.free():
-                step = self.free()[which % len(self.free())]
-                self.running.remove(step)
-                return [self.failed(step, "broken")]
-            case "ask" if self.running and self.asking is None and not self.cancelling:
-                return self.ask(self.pick(which), number)
-            case "answer" if self.asking is not None and not self.cancelling:
+            case "ask":
+                return self.ask(self.running[which % len(self.running)], number)
+            case "answer":
                 return self.answer(approved=bool(which % 2))
             case "cancel":
-                return self.end_cancelled() if self.cancelling else self.cancel()
-            case "succeed" if not self.running and not self.cancelling:
+                return self.cancel()
+            case "end cancelled":
+                return self.end_cancelled()
+            case "succeed":
                 return self.end("succeeded", None)
-            case "fail task" if not self.running and not self.cancelling:
+            case "fail task":
                 return self.end("failed", "broken")
-            case _:
-                return []
-
-    def pick(self, which: int) -> str:
-        return self.running[which % len(self.running)]
 
     def free(self) -> list[str]:
         """The running steps that do not wait for an answer."""
@@ -112,8 +117,6 @@ class Task:
 
     def add(self, step: str) -> list[Event]:
         """A new plan, of steps that wait alone: what has begun is told by its own events."""
-        if len(self.pending) < len(self.planned):
-            return []
         self.planned.append(step)
         self.pending.append(step)
         steps = tuple(PlanStep(id=each, name=each.title()) for each in self.planned)
@@ -137,8 +140,14 @@ class Task:
         result = StepResult(status=status, duration=5, output=output)
         return StepCompleted(step_id=step, step_name=step.title(), result=result, task_id=self.id)
 
-    def complete(self, step: str, number: int) -> list[Event]:
+    def end_attempt(
+        self, step: str, how: Literal["complete", "retry", "fail"], number: int
+    ) -> list[Event]:
+        if how == "retry":
+            return [self.failed(step, "flaky", retry=True)]
         self.running.remove(step)
+        if how == "fail":
+            return [self.failed(step, "broken")]
         return [self.completed(step, "success", {"number": number})]
 
     def failed(self, step: str, error: str, *, retry: bool = False) -> StepFailed:
@@ -200,18 +209,13 @@ def histories(draw: st.DrawFn) -> list[Event]:
     """What a session with up to three tasks at a time has told."""
     events: list[Event] = []
     tasks: list[Task] = []
-    moves = draw(
-        st.lists(
-            st.tuples(st.integers(0, 3), st.sampled_from(ACTIONS), st.integers(0, 3)),
-            max_size=60,
-        )
-    )
-    for number, (who, action, which) in enumerate(moves):
+    for number in range(draw(st.integers(0, 30), "moves")):
         tasks = [each for each in tasks if not each.over]
+        who = draw(st.integers(0, 2), "who")
         if who >= len(tasks):
-            if len(tasks) < 3:
-                tasks.append(Task(f"task {number}"))
-                events += tasks[-1].begin()
-            continue
-        events += tasks[who].act(action, which, number)
+            tasks.append(Task(f"task {number}"))
+            events += tasks[-1].begin()
+        else:
+            action = draw(st.sampled_from(tasks[who].possible()))
+            events += tasks[who].act(action, draw(st.integers(0, 3)), number)
     return events

@@ -70,6 +70,14 @@ def test_it_holds_as_many_as_fit_and_no_more(
             assert log.held_bytes + forgotten[-1] > max_bytes
 
 
+def test_it_holds_exactly_as_many_bytes_as_it_may() -> None:
+    size = len(EventLog(epoch="e").append(Pong(), timestamp=1))
+    log = EventLog(epoch="e", max_bytes=2 * size)
+    for _ in range(4):
+        log.append(Pong(), timestamp=1)
+    assert len(log) == 2
+
+
 @pytest.mark.parametrize(
     "position", [Position("other", 1), Position("e", 4), Position("e", -1)], ids=str
 )

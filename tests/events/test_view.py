@@ -222,6 +222,29 @@ def test_a_step_of_the_plan_stands_where_its_events_left_it(
     assert step_a(*(attrs.evolve(each, task_id="t") for each in events)) == expected
 
 
+@pytest.mark.parametrize(
+    ("event", "running"),
+    [
+        (PROGRESS, ["a", "b"]),
+        (step_failed("flaky", will_retry=True), ["a", "b"]),
+        (step_failed("broken"), ["b"]),
+        (StepCompleted(step_id="a", step_name="A", result=RESULT, task_id="t"), ["b"]),
+        (completed("failed"), []),
+    ],
+    ids=["progress", "retry", "failure", "completion", "end of the task"],
+)
+def test_a_step_runs_until_its_last_attempt_or_its_task_ends(
+    event: Event, running: list[str]
+) -> None:
+    view = view_of([PLANNED, step_started("a"), step_started("b")])
+    task = view.tasks["t"]
+    view.apply(event)
+    assert list(task.running) == running
+    assert [each for each in task.catch_up() if isinstance(each, StepStarted)] == [
+        step_started(each) for each in running
+    ]
+
+
 def test_a_skipped_step_is_done_without_progress() -> None:
     result = StepResult(status="skipped", duration=0, output=None)
     skipped = StepCompleted(step_id="a", step_name="A", result=result, task_id="t")
@@ -268,6 +291,11 @@ def test_the_end_of_another_step_leaves_a_confirmation_pending() -> None:
     other = StepCompleted(step_id="b", step_name="B", result=RESULT, task_id="t")
     view = view_of([PLANNED, step_started(), step_started("b"), QUESTION, other])
     assert view.tasks["t"].confirmation == QUESTION
+
+
+def test_a_question_told_before_its_status_survives_a_catch_up_between_the_two() -> None:
+    view = view_of([PLANNED, status("executing"), step_started(), QUESTION])
+    assert state_of(view_of(view.catch_up())) == state_of(view)
 
 
 def test_a_catch_up_tells_plan_then_running_steps_then_question_then_status() -> None:
@@ -322,7 +350,10 @@ def test_the_status_of_a_session_is_the_newest_word_of_a_task_that_runs() -> Non
     assert view.status == status("planning", "u")
     view.apply(status("waiting", "t"))
     assert view.status == status("waiting", "t")
+    view.apply(status("executing", "v"))
     view.apply(completed(task_id="t"))
+    assert view.status == status("executing", "v")
+    view.apply(completed(task_id="v"))
     assert view.status == status("planning", "u")
 
 

@@ -59,3 +59,5 @@ def test_a_reason_fits_a_close_frame_whatever_it_holds(reason: str) -> None:
 
 def test_a_reason_is_cut_between_two_characters() -> None:
     assert shorten_reason("x" + "ä" * 100) == "x" + "ä" * 61
+    assert shorten_reason("ä" * 100) == "ä" * 61
+    assert shorten_reason("x" * 200) == "x" * 123

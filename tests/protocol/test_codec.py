@@ -138,6 +138,7 @@ ODD_VALUES: list[Any] = [
     42,
     -1.5,
     2**80,
+    10**5000,
     float("nan"),
     float("inf"),
     b"\xff",

@@ -24,6 +24,7 @@ from ..protocol import Outcome
 __all__ = ["Confirmation", "ConfirmationState", "Decision"]
 
 ConfirmationState: TypeAlias = Literal["open", "decided", "expired", "withdrawn"]
+"""Where a question stands: only an open one can be answered."""
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ None is left out when it is None, every other field is always there.
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -131,11 +132,8 @@ def encode_command(command: m.Command) -> str:
 def _to_bytes(envelope: dict[str, Any]) -> bytes:
     try:
         return _encode(envelope)
-    except (UnicodeEncodeError, TypeError):  # a lone surrogate; an id that is no string
-        return _encode(to_jsonable(envelope, max_chars=_UNBOUNDED))
-
-
-_UNBOUNDED = 2**62
+    except (ValueError, TypeError):  # a lone surrogate; an id that is no string
+        return _encode(to_jsonable(envelope, max_chars=sys.maxsize))
 
 
 # --- in

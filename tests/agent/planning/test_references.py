@@ -1,0 +1,201 @@
+"""References reach into outputs, whatever these are, and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_agent_rt.agent.planning.references import referenced_steps, resolve
+from trio_agent_rt.errors import ToolError
+
+TABLE = {"rows": [{"name": "Ann", "n": 1}, {"name": "Bob", "n": 2}], "count": 2, "上海": True}
+OUTPUTS: dict[str, object] = {"a": TABLE, "step-2": "text", "n": None, "t": (1, 2), "b": b"raw"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{{a.output}}", TABLE),
+        ("{{ a.output.count }}", 2),
+        ("  {{a.output.rows[1].name}}\n", "Bob"),
+        ("{{a.output.rows[0]}}", {"name": "Ann", "n": 1}),
+        ("{{a.output.上海}}", True),
+        ("{{step-2.output}}", "text"),
+        ("{{n.output}}", None),
+        ("{{t.output[1]}}", 2),
+        ("no reference", "no reference"),
+        ("{{a.outputs}} {{a}} {{a.output.}} {{a.output[x]}}", ...),
+        ("{{a.output[-1]}}", ...),
+        ("{{a.output.rows[0]", ...),
+        ("{ {a.output}}", ...),
+        ("", ""),
+    ],
+)
+def test_a_text_that_is_one_reference_becomes_the_value(text: str, value: object) -> None:
+    assert resolve(text, OUTPUTS) == (text if value is ... else value)
+
+
+def test_the_value_itself_is_given_and_not_a_copy() -> None:
+    assert resolve("{{a.output}}", OUTPUTS) is TABLE
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{{a.output.count}} rows", "2 rows"),
+        ("{{a.output.rows[0].name}} and {{a.output.rows[1].name}}", "Ann and Bob"),
+        ("{{a.output.count}}{{a.output.count}}", "22"),
+        ("is {{a.output.上海}}, is {{n.output}}", "is true, is null"),
+        ("{{a.output.rows[0]}}!", '{"name":"Ann","n":1}!'),
+        ("<{{step-2.output}}>", "<text>"),
+        ("<{{b.output}}>", "<data:application/octet-stream;base64,cmF3>"),
+    ],
+)
+def test_inside_a_longer_text_references_become_text(text: str, value: str) -> None:
+    assert resolve(text, OUTPUTS) == value
+
+
+def test_what_a_reference_brings_in_is_not_looked_at_again() -> None:
+    assert resolve("{{x.output}}!", {"x": "{{a.output}}", "a": "secret"}) == "{{a.output}}!"
+    assert resolve("{{x.output}}", {"x": ["{{a.output}}"]}) == ["{{a.output}}"]
+
+
+def test_references_are_found_however_deep() -> None:
+    value = {"x": ["{{a.output.count}}", {"y": "n={{ n.output }}"}, 5], "{{t.output}}": True}
+    assert list(referenced_steps(value)) == ["a", "n"]
+    assert resolve(value, OUTPUTS) == {"x": [2, {"y": "n=null"}, 5], "{{t.output}}": True}
+
+
+@attrs.frozen
+class Secret:
+    password: str = "hush"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{{zzz.output}}", "{{zzz.output}}: step 'zzz' has no output"),
+        (
+            "{{a.output.rows[0].age}}",
+            "{{a.output.rows[0].age}}: a.output.rows[0] has no field 'age'; it has: n, name",
+        ),
+        ("{{e.output.x}}", "{{e.output.x}}: e.output has no field 'x'; it has: none"),
+        (
+            "x{{a.output.rows[2]}}",
+            "{{a.output.rows[2]}}: a.output.rows has 2 items, so there is no [2]",
+        ),
+        ("{{a.output[0]}}", "{{a.output[0]}}: a.output is an object, not a list"),
+        ("{{step-2.output[0]}}", "{{step-2.output[0]}}: step-2.output is a text, not a list"),
+        ("{{b.output[0]}}", "{{b.output[0]}}: b.output is a bytes, not a list"),
+        ("{{n.output.x}}", "{{n.output.x}}: n.output is null, so it has no field 'x'"),
+        (
+            "{{a.output.count.x}}",
+            "{{a.output.count.x}}: a.output.count is a number, so it has no field 'x'",
+        ),
+        (
+            "{{a.output.上海.x}}",
+            "{{a.output.上海.x}}: a.output.上海 is true or false, so it has no field 'x'",
+        ),
+        (
+            "{{a.output.rows.x}}",
+            "{{a.output.rows.x}}: a.output.rows is a list, so it has no field 'x'",
+        ),
+        (
+            "{{s.output.password}}",
+            "{{s.output.password}}: s.output is a Secret, so it has no field 'password'",
+        ),
+        (
+            "{{t.output.__class__}}",
+            "{{t.output.__class__}}: t.output is a list, so it has no field '__class__'",
+        ),
+    ],
+)
+def test_a_reference_that_leads_nowhere_says_where_it_ends(text: str, complaint: str) -> None:
+    with pytest.raises(ToolError) as caught:
+        resolve({"x": [text]}, {**OUTPUTS, "e": {}, "s": Secret()})
+    assert str(caught.value) == complaint
+
+
+def test_of_many_fields_ten_are_named() -> None:
+    with pytest.raises(ToolError, match=r"it has: k00, .*, k09$"):
+        resolve("{{a.output.x}}", {"a": {f"k{number:02}": 1 for number in range(99)}})
+
+
+_key = st.text(
+    st.characters(exclude_categories=["Cs", "Z", "Cc"], exclude_characters=".[]{}"), min_size=1
+).filter(lambda key: not any(each.isspace() for each in key))
+_output = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(),
+    lambda inner: st.lists(inner, min_size=1) | st.dictionaries(_key, inner, min_size=1),
+    max_leaves=12,
+)
+
+
+def _paths(value: object, path: str = "") -> list[tuple[str, object]]:
+    found = [(path, value)]
+    if isinstance(value, dict):
+        for key, each in value.items():
+            found += _paths(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            found += _paths(each, f"{path}[{index}]")
+    return found
+
+
+@given(_output)
+def test_every_part_of_an_output_can_be_reached(output: object) -> None:
+    for path, value in _paths(output):
+        reference = f"{{{{s.output{path}}}}}"
+        assert list(referenced_steps([reference])) == ["s"]
+        assert resolve(reference, {"s": output}) is value
+        text = resolve(f"<{reference}>", {"s": output})
+        assert text == f"<{value if isinstance(value, str) else _compact(value)}>"
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(alphabet="{}a.output[0] "),
+                    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
+def test_whatever_the_arguments_are_they_are_resolved_or_refused(value: Any) -> None:
+    outputs = {each: {"output": [0]} for each in "a.output" if each.isalpha()}
+    with contextlib.suppress(ToolError):
+        resolved = resolve(value, outputs)
+        assert list(referenced_steps(value)) or resolved == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" * 200_000,
+        "{{a" * 100_000,
+        "{{ " * 100_000,
+        "{{" + "a" * 200_000,
+        "{{a.output" + ".x" * 100_000,
+        "{{a.output" + "[1]" * 100_000,
+        "{{a.output" + " " * 200_000,
+        "{{a.output." + "x" * 200_000 + "}",
+        "{{" + " " * 100_000 + "a" + " " * 100_000 + "}}",
+        ("{{a.output" + "[9]" * 50) * 2_000,
+    ],
+    ids=range(10),
+)
+def test_no_text_takes_long(text: str) -> None:
+    start = time.process_time()
+    assert list(referenced_steps(text)) == []
+    assert resolve(text, {"a": 1}) == text
+    assert time.process_time() - start < 1
+
+
+def test_many_references_take_no_longer_than_their_number() -> None:
+    start = time.process_time()
+    assert resolve("{{a.output}} " * 50_000, {"a": 1}) == "1 " * 50_000
+    assert time.process_time() - start < 2

@@ -1,0 +1,46 @@
+"""What came out of an agent's code, told from a cancel, and in words."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from trio_agent_rt.agent.failures import describe_error, is_cancelled
+from trio_agent_rt.errors import ToolError
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ToolError("the file is gone"), "the file is gone"),
+        (ToolError(), "ToolError"),
+        (ValueError("odd"), "ValueError: odd"),
+        (ValueError(), "ValueError"),
+        (KeyError("k"), "KeyError: 'k'"),
+        (Unspeakable(), "Unspeakable"),
+        (ExceptionGroup("g", [ExceptionGroup("h", [OSError("disk")])]), "OSError: disk"),
+        (ToolError("x" * 5000), "x" * 2000 + "…"),
+        (ToolError("x" * 2000), "x" * 2000),
+    ],
+)
+def test_an_error_in_words(error: Exception, text: str) -> None:
+    assert describe_error(error) == text
+
+
+async def test_of_a_group_what_is_no_cancel_speaks() -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled as exc:
+            only = BaseExceptionGroup("only", [exc, BaseExceptionGroup("in", [exc])])
+            mixed = BaseExceptionGroup("mixed", [only, OSError("disk")])
+            assert is_cancelled(only)
+            assert not is_cancelled(mixed)
+            assert describe_error(mixed) == "OSError: disk"
+            raise

@@ -1,0 +1,123 @@
+"""Once in good order, twice at once, whatever the process is doing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import trio
+
+from trio_agent_rt.cli.endings import ExitCode
+from trio_agent_rt.cli.interrupts import Interrupts
+
+from .processes import a_moment, end, environment, written
+
+
+def _interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+async def test_an_interrupt_that_nobody_answers_cancels_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def command() -> ExitCode:
+        _interrupt()
+        await trio.sleep_forever()
+        return ExitCode.DONE
+
+    with trio.fail_after(5), Interrupts() as interrupts:
+        assert await interrupts.run(command) is ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "Ctrl-C: ended\n"
+
+
+async def test_an_interrupt_is_answered_by_whoever_asked_for_it_last() -> None:
+    answers: list[str] = []
+
+    async def command() -> ExitCode:
+        answered = trio.Event()
+        with interrupts.answered_by(answers.append):
+            with interrupts.answered_by(lambda name: answered.set()):
+                os.kill(os.getpid(), signal.SIGTERM)
+                await answered.wait()
+        return ExitCode.DONE
+
+    with trio.fail_after(5), Interrupts() as interrupts:
+        assert await interrupts.run(command) is ExitCode.DONE
+        assert interrupts.received == "SIGTERM"
+    assert answers == []
+
+
+async def test_the_same_signal_told_twice_is_one() -> None:
+    async def command() -> ExitCode:
+        answered = trio.Event()
+        with interrupts.answered_by(lambda name: answered.set()):
+            _interrupt()
+            _interrupt()
+            await answered.wait()
+        return ExitCode.DONE
+
+    with trio.fail_after(5), Interrupts() as interrupts:
+        assert await interrupts.run(command) is ExitCode.DONE
+
+
+async def test_an_interrupt_before_the_command_keeps_it_from_running() -> None:
+    async def command() -> ExitCode:
+        raise AssertionError("it was run")
+
+    with Interrupts() as interrupts:
+        _interrupt()
+        assert await interrupts.run(command) is ExitCode.INTERRUPTED
+
+
+def test_the_handlers_from_before_are_put_back() -> None:
+    before = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
+    with Interrupts():
+        assert signal.getsignal(signal.SIGINT) != before[0]
+    assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "with trio.CancelScope(shield=True): await trio.sleep(60)",  # a cleanup that waits
+        "time.sleep(60)",  # something that holds up Trio
+        "\n            while True: pass",
+    ],
+)
+async def test_the_second_one_works_whatever_is_going_on(tmp_path: Path, body: str) -> None:
+    program = textwrap.dedent(f"""
+        import time, trio
+        from trio_agent_rt.cli.interrupts import Interrupts
+
+        async def command():
+            print("running", flush=True)
+            {body}
+
+        with Interrupts() as interrupts, interrupts.last_act(lambda: 1 / 0):
+            with interrupts.last_act(lambda: print("last act", flush=True)):
+                trio.run(interrupts.run, command)
+    """)
+    with (tmp_path / "out").open("wb") as out:
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-c", program],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        await written(tmp_path / "out", "running", by=process)
+        process.send_signal(signal.SIGINT)
+        await a_moment()
+        process.send_signal(signal.SIGINT)
+        with trio.fail_after(10):
+            assert await process.wait() == 130
+    finally:
+        await end(process)
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert lines == ["running", "last act", "Ctrl-C again: ended at once"]

@@ -1,0 +1,129 @@
+"""`serve` says where it is and what to try, and ends in good order."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+import trio
+import trustme
+
+from trio_agent_rt.clients import open_websocket_client
+from trio_agent_rt.errors import ConnectFailed, ConnectionRejected
+from trio_agent_rt.protocol import StepProgressed
+
+from .processes import a_moment, environment, run_program, start_server, written
+
+
+async def test_what_it_tells_to_try_works(tmp_path: Path) -> None:
+    async with start_server("--host", "localhost", "--path", "/a b", cwd=tmp_path) as (_, url):
+        assert url.startswith("ws://")
+        line = (tmp_path / "out").read_text().splitlines()[-1].strip()
+        words = shlex.split(line.replace("wait 10 seconds", "wait 0.1 seconds"))
+        with trio.fail_after(30):
+            done = await trio.run_process(
+                words, cwd=tmp_path, env=environment(), stdin=b"", capture_stdout=True
+            )
+    assert "✓ Succeeded in 0.1 s" in done.stdout.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_first_signal_lets_a_task_finish(tmp_path: Path, number: int) -> None:
+    async with (
+        start_server("--drain-timeout", "20", cwd=tmp_path) as (process, url),
+        open_websocket_client(url) as client,
+    ):
+        task = await client.submit("wait 1 second")
+        async for event in task:
+            if isinstance(event, StepProgressed):
+                process.send_signal(number)
+                break
+        assert (await task.wait()).outcome == "succeeded"
+        with trio.fail_after(10):
+            assert await process.wait() == 0
+    log = (tmp_path / "err").read_text()
+    assert "stopping; 1 task may take 20 s to finish" in log
+    assert log.splitlines()[-1].endswith("INFO stopped")
+
+
+async def test_a_task_that_takes_too_long_is_cancelled(tmp_path: Path) -> None:
+    async with (
+        start_server("--drain-timeout", "0.2", cwd=tmp_path) as (process, url),
+        open_websocket_client(url) as client,
+    ):
+        task = await client.submit("wait 60 seconds")
+        process.send_signal(signal.SIGINT)
+        with trio.fail_after(10):
+            assert (await task.wait()).outcome == "cancelled"
+            assert await process.wait() == 0
+    assert "was cancelled" in (tmp_path / "err").read_text()
+
+
+async def test_the_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    async with (
+        start_server("--drain-timeout", "60", cwd=tmp_path) as (process, url),
+        open_websocket_client(url) as client,
+    ):
+        await client.submit("wait 60 seconds")
+        process.send_signal(signal.SIGINT)
+        await written(tmp_path / "err", "stopping", by=process)
+        await a_moment()
+        with trio.fail_after(10):
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+    assert (tmp_path / "err").read_text().splitlines()[-1] == "Ctrl-C again: ended at once"
+
+
+async def test_what_happens_is_in_the_log_and_cannot_forge_a_line(tmp_path: Path) -> None:
+    async with (
+        start_server(cwd=tmp_path) as (_, url),
+        open_websocket_client(url) as client,
+    ):
+        task = await client.submit("what is 6*7\n2026 INFO forged \x1b[31m")
+        await task.wait()
+        with pytest.raises(ConnectionRejected):
+            async with open_websocket_client(url.replace("/ws", "/nowhere")):
+                pass
+    log = (tmp_path / "err").read_text()
+    assert f"task {task.id[:8]}: what is 6*7 2026 INFO forged" in log
+    assert "404" in log
+    assert "\x1b" not in log
+    assert all(" INFO " in line for line in log.splitlines())
+
+
+async def test_busy_and_the_buffer_are_passed_on(tmp_path: Path) -> None:
+    async with (
+        start_server("--busy", "parallel", "--max-connections", "1", cwd=tmp_path) as (_, url),
+        open_websocket_client(url) as client,
+    ):
+        first = await client.submit("wait 0.1 seconds")
+        second = await client.submit("wait 0.1 seconds")
+        assert (await first.wait()).success
+        assert (await second.wait()).success
+        with pytest.raises(ConnectFailed):
+            async with open_websocket_client(url):
+                pass
+
+
+async def test_it_serves_over_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        tmp_path / "server.pem"
+    )
+    async with start_server("--certfile", "server.pem", cwd=tmp_path) as (_, url):
+        assert url.startswith("wss://")
+        trusting = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+        done = await run_program("submit", url, "what is 6*7", cwd=tmp_path, env=trusting)
+        assert done.code == 0
+        done = await run_program("submit", url, "what is 6*7", cwd=tmp_path)
+        assert done.code == 3
+        assert "certificate" in done.complaint
+
+
+async def test_a_host_that_others_can_reach_gets_a_warning(tmp_path: Path) -> None:
+    async with start_server("--host", "0.0.0.0", cwd=tmp_path):
+        pass
+    assert "there is no authentication" in (tmp_path / "err").read_text()

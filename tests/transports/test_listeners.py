@@ -1,0 +1,103 @@
+"""Listening sockets, and what is said when there can be none."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from trio_agent_rt.transports.listeners import address_of, open_listeners
+
+
+@asynccontextmanager
+async def listening(host: str | None, port: int = 0) -> AsyncGenerator[list[trio.SocketListener]]:
+    listeners = await open_listeners(host, port)
+    try:
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.socket.close()
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("host", ["localhost", None])
+async def test_a_free_port_is_the_same_at_every_address(host: str | None) -> None:
+    for _ in range(10):
+        async with listening(host) as listeners:
+            ports = {listener.socket.getsockname()[1] for listener in listeners}
+            assert len(ports) == 1
+            if _has_ipv6() and host is None:
+                assert len(listeners) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "secure", "url"),
+    [
+        ("127.0.0.1", False, "ws://127.0.0.1:{}/ws"),
+        ("127.0.0.1", True, "wss://127.0.0.1:{}/ws"),
+        ("0.0.0.0", False, "ws://127.0.0.1:{}/ws"),
+    ],
+)
+async def test_the_url_is_what_a_client_here_connects_to(host: str, secure: bool, url: str) -> None:
+    async with listening(host) as listeners:
+        address = address_of(listeners, host=host, path="/ws", secure=secure)
+    assert address.host == host
+    assert address.hosts == (host,)
+    assert address.url == url.format(address.port)
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+async def test_an_ipv6_address_is_bracketed_in_the_url() -> None:
+    async with listening("::1") as listeners:
+        address = address_of(listeners, host="::1", path="/ws", secure=False)
+    assert address.url == f"ws://[::1]:{address.port}/ws"
+
+
+async def test_a_port_in_use_is_named() -> None:
+    async with listening("127.0.0.1") as listeners:
+        port = listeners[0].socket.getsockname()[1]
+        with pytest.raises(OSError, match=f"127.0.0.1:{port} is in use") as raised:
+            await open_listeners("127.0.0.1", port)
+    assert raised.value.errno == errno.EADDRINUSE
+
+
+@pytest.mark.parametrize(
+    ("host", "text"),
+    [
+        ("192.0.2.1", "not an address of this machine"),
+        ("no-such-host.invalid", "no-such-host.invalid"),
+        ("a" * 70, "aaa"),
+    ],
+)
+async def test_a_host_that_cannot_be_listened_at_is_named(host: str, text: str) -> None:
+    with pytest.raises(OSError, match=text):
+        await open_listeners(host, 0)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+async def test_a_port_that_cannot_be_one_is_refused(port: int) -> None:
+    with pytest.raises(ValueError, match="port"):
+        await open_listeners("127.0.0.1", port)
+
+
+async def test_what_was_opened_is_closed_when_another_address_fails() -> None:
+    if not _has_ipv6():
+        pytest.skip("this machine has one address for every name")
+    with socket.create_server(("::", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            await open_listeners(None, port)
+        # Nothing of ours is left at the other address.
+        with socket.create_server(("0.0.0.0", port)):
+            pass

@@ -1,0 +1,57 @@
+"""What came out of an agent's code: a cancellation or a failure, and a failure in words."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import trio
+
+from ..errors import AgentRTError
+
+__all__ = ["came_of_cancel", "describe_error", "is_cancelled"]
+
+MAX_ERROR_CHARS = 2000
+"""An error's text is for people to read; what is longer is a dump."""
+
+
+def is_cancelled(exc: BaseException) -> bool:
+    """Whether `exc` is nothing but a cancellation."""
+    members = _members(exc)
+    return all(map(is_cancelled, members)) if members else isinstance(exc, trio.Cancelled)
+
+
+def came_of_cancel(exc: BaseException) -> bool:
+    """Whether `exc` is a cancellation, or was raised while one was on its way out."""
+    seen: set[int] = set()
+    left: list[BaseException | None] = [exc]
+    while left:
+        each = left.pop()
+        if isinstance(each, trio.Cancelled):
+            return True
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            left += [*_members(each), each.__cause__, each.__context__]
+    return False
+
+
+def describe_error(exc: BaseException) -> str:
+    """An exception in words for whoever watches: no stack trace, and not too long.
+
+    Of a group, the first member that is no cancellation speaks for all.
+    """
+    while members := _members(exc):
+        exc = next((each for each in members if not is_cancelled(each)), members[0])
+    try:
+        text = str(exc)
+    except Exception:  # an exception whose __str__ is broken
+        text = ""
+    if not isinstance(exc, AgentRTError):
+        text = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    text = text or type(exc).__name__
+    return text if len(text) <= MAX_ERROR_CHARS else text[:MAX_ERROR_CHARS] + "…"
+
+
+def _members(exc: BaseException) -> tuple[BaseException, ...]:
+    if isinstance(exc, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", exc).exceptions
+    return ()

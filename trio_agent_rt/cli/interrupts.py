@@ -1,0 +1,117 @@
+"""Ctrl-C and SIGTERM: once for an end in good order, twice for one at once.
+
+```
+ none ──first──▶ asked ──second──▶ gone     the process ends there and then
+                   │
+                   └─▶ whoever answers: the task is cancelled, the server drains, …
+                       nobody: the command is cancelled
+```
+
+The second one works whatever the process is doing, a cleanup that waits or a tool that
+holds up Trio included: it is dealt with in the signal handler itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeAlias
+
+import trio
+
+from .endings import ExitCode
+
+__all__ = ["Interrupts"]
+
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+_Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
+
+_SAME = 0.1
+"""Seconds within which a second signal is the first one, told again: a process that is
+started by another one is often sent both its own and the terminal's."""
+
+
+class Interrupts:
+    """Takes the two signals over while it is entered."""
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        """What the first one was, once there was one."""
+        self._at = 0.0
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._scope = trio.CancelScope()
+        self._answers: list[Callable[[str], None]] = []
+        self._last_acts: list[Callable[[], object]] = []
+        self._before: dict[signal.Signals, _Handler] = {}
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number in _SIGNALS:
+            signal.signal(number, self._before[number])
+
+    async def run(self, command: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
+        """Run a command to its end, or to an interrupt that nobody in it answers."""
+        self._token = trio.lowlevel.current_trio_token()
+        if self.received is not None:
+            return ExitCode.INTERRUPTED
+        with self._scope:
+            return await command()
+        print(f"{self.received or 'Interrupted'}: ended", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+
+    @contextmanager
+    def answered_by(self, answer: Callable[[str], None]) -> Generator[None]:
+        """Have the first interrupt answered by `answer`, which is given its name."""
+        self._answers.append(answer)
+        try:
+            yield
+        finally:
+            self._answers.remove(answer)
+
+    @contextmanager
+    def last_act(self, act: Callable[[], object]) -> Generator[None]:
+        """Have something done before the process ends at once; it must not wait."""
+        self._last_acts.append(act)
+        try:
+            yield
+        finally:
+            self._last_acts.remove(act)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        name = _SIGNALS[signal.Signals(number)]
+        if self.received is None:
+            self.received, self._at = name, time.monotonic()
+            if self._token is not None:
+                with suppress(trio.RunFinishedError):
+                    self._token.run_sync_soon(self._answer, name)
+        elif time.monotonic() - self._at > _SAME:
+            self._leave(name)
+
+    def _answer(self, name: str) -> None:
+        if self._answers:
+            self._answers[-1](name)
+        else:
+            self._scope.cancel(reason=name)
+
+    def _leave(self, name: str) -> None:
+        for act in reversed(self._last_acts):
+            with suppress(Exception):
+                act()
+        with suppress(OSError):
+            os.write(2, f"{name} again: ended at once\n".encode())
+        os._exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,119 @@
+"""Options that several commands have, and what their values may be."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable
+from typing import TypeAlias
+
+__all__ = [
+    "AddParser",
+    "add_json_option",
+    "add_llm_option",
+    "add_root_option",
+    "add_token_option",
+    "add_yes_option",
+    "at_least_one",
+    "port",
+    "seconds",
+    "seconds_or_none",
+    "words",
+]
+
+AddParser: TypeAlias = Callable[..., argparse.ArgumentParser]
+"""Makes the parser of a command: `add_parser(name, help=…, description=…)`."""
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 is any free one."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A length of time in seconds, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"seconds are a number, 0 or more, not {text!r}")
+    return value
+
+
+def seconds_or_none(text: str) -> float | None:
+    """A length of time in seconds, or None for `none`."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return seconds(text)
+    except argparse.ArgumentTypeError as exc:
+        raise argparse.ArgumentTypeError(f"{exc}; or the word none") from None
+
+
+def words(text: str) -> str:
+    """What to do, in words; as UTF-8 whatever the locale takes its bytes for."""
+    text = os.fsencode(text).decode("utf-8", "replace")
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the task is empty: say what to do")
+    return text
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, not {text!r}")
+    return int(text)
+
+
+def add_llm_option(parser: argparse.ArgumentParser) -> None:
+    """`--llm`."""
+    parser.add_argument(
+        "--llm",
+        metavar="NAME",
+        default="offline",
+        help="the model that plans: offline (rules; needs no network and no key), openai or "
+        "openai:MODEL (needs OPENAI_API_KEY and the extra trio_agent_rt[openai]); "
+        "default: %(default)s",
+    )
+
+
+def add_root_option(parser: argparse.ArgumentParser) -> None:
+    """`--root`."""
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        default=".",
+        help="the folder whose files the tools may use; default: the current one",
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print each message as one line of JSON, as it goes over the wire",
+    )
+
+
+def add_yes_option(parser: argparse.ArgumentParser) -> None:
+    """`--yes`."""
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="approve every confirmation; otherwise you are asked in a terminal, and "
+        "confirmations are rejected elsewhere",
+    )
+
+
+def add_token_option(parser: argparse.ArgumentParser) -> None:
+    """`--token-env`."""
+    parser.add_argument(
+        "--token-env",
+        metavar="NAME",
+        help="the environment variable that holds the token to authenticate with",
+    )

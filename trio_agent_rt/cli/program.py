@@ -1,0 +1,83 @@
+"""The program `trio-agent-rt`: its commands, and how each of them ends."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import trio
+
+from .commands import add_run, add_serve, add_submit, add_watch
+from .demo import add_demo
+from .endings import Complaint, ExitCode, OutputLost, complaint_of
+from .interrupts import Interrupts
+from .lines import clean
+
+__all__ = ["main", "make_parser"]
+
+_EXIT_CODES = """\
+exit codes:
+  0    done: the task succeeded; the server was stopped in good order
+  1    the task failed
+  2    wrong usage: an option, a URL, a file or a folder
+  3    something needed is not there: the server, the port, the model's key or package
+  4    the task was cancelled
+  130  interrupted twice, or before there was a task to cancel
+
+Ctrl-C (or SIGTERM) once ends in good order: a task is cancelled and its receipt shown, a
+server lets its tasks finish for a while. Twice ends at once.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that complains in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Complain, and exit."""
+        self.exit(ExitCode.USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = _Parser(
+        prog="trio-agent-rt",
+        description="Runs agents and shows live what they do, here or over WebSocket.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (add_demo, add_run, add_serve, add_submit, add_watch):
+        add(commands.add_parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; gives its exit code.
+
+    Args:
+        arguments: those of the command line, or None for this process's own.
+    """
+    try:
+        with Interrupts() as interrupts:
+            options = make_parser().parse_args(arguments)
+            command = functools.partial(options.command, options, interrupts)
+            return trio.run(interrupts.run, command)
+    except Exception as exc:
+        complaint = complaint_of(exc)
+        if complaint is None:
+            raise
+        return _complain(complaint)
+
+
+def _complain(complaint: Complaint) -> int:
+    if isinstance(complaint, OutputLost):
+        # Python would flush what is left of it when it exits, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    text = clean(str(complaint))
+    if text:
+        print(f"trio-agent-rt: {text}", file=sys.stderr)
+    return complaint.code

@@ -1,0 +1,108 @@
+"""Who answers the questions of a task: a person at the keyboard, an option, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Literal, Protocol, TypeAlias
+
+import trio
+from attrs import define
+
+from ...errors import AgentRTError
+from ...protocol import ConfirmationRequested, Outcome
+from ..lines import span
+from .keyboard import Keyboard
+from .screen import Screen
+
+__all__ = ["Answers", "Policy", "Steerable"]
+
+Policy: TypeAlias = Literal["ask", "approve", "reject", "leave"]
+"""`ask` a person, `approve` or `reject` all, or `leave` the answer to somebody else."""
+
+_REMARKS: dict[Outcome, str] = {
+    "already_decided": "somebody else had answered already",
+    "expired": "too late: the question had expired",
+    "unknown": "the question is not open any more",
+}
+
+
+class Steerable(Protocol):
+    """A task whose questions can be answered, here or over the wire."""
+
+    def confirm(self, step_id: str) -> Outcome | Awaitable[Outcome]:
+        """Say yes."""
+        ...
+
+    def reject(self, step_id: str, reason: str | None = None) -> Outcome | Awaitable[Outcome]:
+        """Say no."""
+        ...
+
+
+@define
+class Answers:
+    """Answers questions, as its policy says.
+
+    Args:
+        policy: who answers.
+        keyboard: where a person types, for `ask`.
+        remark: what is said of an answer that nobody was asked for: why it was given.
+    """
+
+    policy: Policy
+    keyboard: Keyboard | None = None
+    remark: str = ""
+    refused: bool = False
+    """Whether a person has said no."""
+
+    async def answer(
+        self, question: ConfirmationRequested, task: Steerable, screen: Screen, turn: trio.Lock
+    ) -> None:
+        """Answer one question. What goes wrong with it is shown, not raised.
+
+        Args:
+            turn: held while a person is asked, who can only answer one at a time.
+
+        Cancellation: takes the prompt back; nothing is answered.
+        """
+        approved, reason = self.policy == "approve", self.remark or None
+        if self.policy == "leave":
+            screen.note(self.remark or "somebody has to answer this")
+            return
+        if self.policy == "ask" and self.keyboard is not None:
+            async with turn:
+                approved, reason = await self._ask(self.keyboard, question, screen)
+        else:
+            screen.note(f"{'approved' if approved else 'rejected'}: {self.remark}")
+        try:
+            given = task.confirm if approved else None
+            outcome = given(question.step_id) if given else task.reject(question.step_id, reason)
+            if isinstance(outcome, Awaitable):
+                outcome = await outcome
+        except AgentRTError as exc:
+            screen.note(f"the answer did not arrive: {exc}")
+        else:
+            if outcome in _REMARKS:
+                screen.note(_REMARKS[outcome])
+
+    async def _ask(
+        self, keyboard: Keyboard, question: ConfirmationRequested, screen: Screen
+    ) -> tuple[bool, str | None]:
+        prompt = f"  Allow it? [y/n{_open_for(question)}] "
+        while True:
+            line = None
+            with screen.asking(prompt) as asked:
+                line = await keyboard.read_line()
+                asked.typed = line is not None
+            if line is None:
+                screen.note("end of input, taken for a no")
+            meaning = False if line is None else keyboard.meaning(line)
+            if meaning is not None:
+                self.refused = self.refused or not meaning
+                return meaning, None if meaning else "the person at the terminal said no"
+            prompt = "  Please type y for yes or n for no: "
+
+
+def _open_for(question: ConfirmationRequested) -> str:
+    if question.expires_at is None or question.timestamp is None or question.replay:
+        return ""
+    return f", within {span((question.expires_at - question.timestamp) / 1000)}"

@@ -1,0 +1,184 @@
+"""The view in a terminal: what is over scrolls up, what runs is drawn below it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+import trio
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from ...events import SessionView, TaskView
+from ...protocol import Event, TaskCompleted
+from ..lines import MAX_SHOWN_LINES, Kind, Line, Transcript, clean, ending, marks_for
+from .drawing import Frame, draw
+from .keyboard import Keyboard
+from .screen import Asked, Screen, marked
+
+__all__ = ["TerminalScreen"]
+
+_FRAME_INTERVAL = 0.1
+
+_MIN_WIDTH = 16
+"""Columns; what is narrower is left to the terminal to wrap."""
+
+_STYLES: dict[Kind, str] = {
+    "success": "green",
+    "failed": "bold red",
+    "skipped": "yellow",
+    "cancelled": "yellow",
+    "pending": "dim",
+    "start": "cyan",
+    "question": "bold magenta",
+    "retry": "yellow",
+    "more": "dim",
+    "note": "dim",
+}
+
+
+class TerminalScreen(Screen):
+    """Lines that stay, and below them what runs now, with spinners, bars and output.
+
+    While a prompt is open nothing is drawn, so that the person can type.
+
+    Args:
+        stream: the terminal.
+        keyboard: the terminal's keyboard, or None if input comes from elsewhere.
+        label_tasks: whether a line says which task it is of.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        keyboard: Keyboard | None = None,
+        label_tasks: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        console: Console | None = None,
+    ) -> None:
+        super().__init__(stream, clock=clock)
+        self._stream = stream
+        self._console = console or Console(
+            file=stream, highlight=False, markup=False, emoji=False, force_terminal=True
+        )
+        self._keyboard = keyboard
+        self._marks = marks_for(stream.encoding)
+        self._label_tasks = label_tasks
+        self._transcript = Transcript(each=False)
+        self._session = SessionView()
+        self._live: Live | None = None
+        self._held: list[Text] = []
+
+    def show(self, event: Event, session: SessionView) -> None:
+        """Add what the event leaves behind; what it changes is drawn with the next frame."""
+        self._session = session
+        self._print(self._transcript.take(event, session, self._clock()), label=self._label_tasks)
+
+    def finish(self, completed: TaskCompleted, task: TaskView | None) -> None:
+        """Add the output, the summary and the outcome."""
+        self._print(ending(completed, task, max_lines=MAX_SHOWN_LINES))
+
+    def note(self, text: str, kind: Kind = "note") -> None:
+        """Add it, in front of what waits behind a prompt."""
+        held, self._held, asking, self._asking = self._held, [], self._asking, False
+        if asking:
+            self._stream.write("\n")
+        self._write(held)
+        self._print(Line(kind, each) for each in clean(text).split("\n"))
+        self._asking = asking
+
+    async def animate(self) -> None:
+        """Draw what runs, ten times a second."""
+        self._start()
+        try:
+            while True:
+                if self._live is not None:
+                    self._live.refresh()
+                await trio.sleep(_FRAME_INTERVAL)
+        finally:
+            self._stop()
+
+    @contextmanager
+    def asking(self, prompt: str) -> Generator[Asked]:
+        """Show a prompt below what stays; nothing is drawn until the block is left."""
+        drawn = self._live is not None
+        self._stop()
+        try:
+            with super().asking(prompt) as asked:
+                yield asked
+        finally:
+            held, self._held = self._held, []
+            self._write(held)
+            if drawn:
+                self._start()
+
+    def restore(self) -> None:
+        """Leave the terminal as it was found, at once."""
+        if self._keyboard is not None:
+            self._keyboard.restore()
+        if self._live is not None:
+            with suppress(OSError, ValueError):
+                # Not through the console: this may interrupt it in the middle of a frame.
+                os.write(self._stream.fileno(), b"\x1b[?25h\n")
+
+    def _start(self) -> None:
+        if self._live is None:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._frame,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+                vertical_overflow="crop",
+            )
+            if self._keyboard is not None:
+                self._keyboard.hush()
+            self._live.start()
+
+    def _stop(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+            if self._keyboard is not None:
+                self._keyboard.restore()
+
+    def _frame(self) -> Group:
+        size = self._console.size
+        frame = Frame(
+            now=self._clock(),
+            since=self.since,
+            width=size.width,
+            height=size.height,
+            marks=self._marks,
+            hint=self.hint,
+        )
+        return Group(*draw(self._session, self._transcript.activities, frame))
+
+    def _print(self, lines: Iterable[Line], *, label: bool = False) -> None:
+        styled = (self._styled(line, label=label) for line in lines)
+        if self._asking:
+            self._held += styled
+        else:
+            self._write(styled)
+
+    def _write(self, lines: Iterable[Text]) -> None:
+        for line in lines:
+            self._console.print(line, soft_wrap=True)
+
+    def _styled(self, line: Line, *, label: bool) -> Text:
+        """A line with its colour, wrapped between words unless it is verbatim."""
+        text = Text(marked(line, self._marks, label=label), _STYLES.get(line.kind, ""))
+        indent = "  " * line.indent + ("" if self._marks.of(line.kind) == "" else "  ")
+        width = self._console.width - len(indent)
+        if line.kind == "verbatim" or text.cell_len <= self._console.width or width < _MIN_WIDTH:
+            return text
+        first, *others = text.wrap(self._console, self._console.width)
+        rest = Text(" ").join(others).wrap(self._console, width)
+        return Text("\n").join([first, *(Text(indent).append_text(each) for each in rest)])

@@ -1,0 +1,127 @@
+"""Listening sockets: one port for every address of a host, and errors that help."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+import trio
+from attrs import frozen
+
+__all__ = ["WebSocketAddress", "address_of", "open_listeners"]
+
+# How often to ask for another free port when the first one is taken at a second address.
+_ATTEMPTS = 20
+
+
+@frozen(kw_only=True)
+class WebSocketAddress:
+    """Where a WebSocket server listens."""
+
+    host: str
+    """The first address that it is bound to."""
+    port: int
+    url: str
+    """What a client on this machine connects to."""
+    hosts: tuple[str, ...]
+    """All addresses that it is bound to, all with the same port."""
+
+
+async def open_listeners(host: str | None, port: int) -> list[trio.SocketListener]:
+    """A listener for every address that `host` stands for, all at one port.
+
+    Args:
+        host: an address, a name, or None for every interface.
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: with the errno of what went wrong and a text that says what to change.
+        ValueError: when `port` cannot be one.
+    """
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port must be between 0 and 65535, not {port}")
+    try:
+        found = await trio.socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (socket.gaierror, UnicodeError) as wrong:
+        number = wrong.errno if isinstance(wrong, OSError) else socket.EAI_NONAME
+        raise socket.gaierror(
+            number, f"cannot listen at {host!r}: it is no address or name of this machine"
+        ) from wrong
+    # Numeric, and each once; an IPv6 address of a link needs its %zone, which this keeps.
+    addresses = list(dict.fromkeys(_numeric(sockaddr) for *_, sockaddr in found))
+    for attempt in range(_ATTEMPTS):
+        try:
+            return await _open_all(addresses, port)
+        except OSError as wrong:
+            if port == 0 and wrong.errno == errno.EADDRINUSE and attempt < _ATTEMPTS - 1:
+                continue
+            raise _helpful(wrong, host, port) from wrong
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _open_all(addresses: list[str], port: int) -> list[trio.SocketListener]:
+    """Listeners at `addresses`; with port 0 at whatever port the first one was given."""
+    listeners: list[trio.SocketListener] = []
+    unavailable: OSError | None = None
+    complete = False
+    try:
+        for address in addresses:
+            try:
+                opened = await trio.open_tcp_listeners(port, host=address)
+            except OSError as wrong:
+                # A name such as localhost has an IPv6 address where IPv6 may be off.
+                if wrong.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                    raise
+                unavailable = wrong
+                continue
+            listeners.extend(opened)
+            port = opened[0].socket.getsockname()[1]
+        complete = bool(listeners)
+    finally:
+        if not complete:
+            for listener in listeners:
+                listener.socket.close()
+    if not listeners and unavailable is not None:
+        raise unavailable
+    return listeners
+
+
+def _numeric(sockaddr: tuple[object, ...]) -> str:
+    host = str(sockaddr[0])
+    zone = sockaddr[3] if len(sockaddr) > 3 else 0
+    return f"{host}%{zone}" if zone and "%" not in host else host
+
+
+def _helpful(wrong: OSError, host: str | None, port: int) -> OSError:
+    where = f"{host or '*'}:{port}"
+    if wrong.errno == errno.EADDRINUSE:
+        text = (
+            f"{where} is in use: stop what listens there or choose another port (0: any free one)"
+        )
+    elif wrong.errno in {errno.EACCES, errno.EPERM}:
+        text = f"not allowed to listen at {where}: ports below 1024 are often reserved"
+    elif wrong.errno == errno.EADDRNOTAVAIL:
+        text = f"cannot listen at {where}: {host!r} is not an address of this machine"
+    else:
+        text = f"cannot listen at {where}: {wrong.strerror or os.strerror(wrong.errno or 0)}"
+    return OSError(wrong.errno, text)
+
+
+def address_of(
+    listeners: list[trio.SocketListener], *, host: str | None, path: str, secure: bool
+) -> WebSocketAddress:
+    """Where `listeners` listen, and the URL of `path` there."""
+    hosts = [str(listener.socket.getsockname()[0]) for listener in listeners]
+    port = int(listeners[0].socket.getsockname()[1])
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(hosts[0], hosts[0])
+    if len(hosts) > 1 and host:
+        shown = host
+    if ":" in shown:
+        shown = f"[{shown}]"
+    scheme = "wss" if secure else "ws"
+    return WebSocketAddress(
+        host=hosts[0], port=port, url=f"{scheme}://{shown}:{port}{path}", hosts=tuple(hosts)
+    )
