@@ -1,6 +1,8 @@
 """The library inside a Trio program: a server and a client of it, twenty lines.
 
-python examples/embed.py
+    python examples/embed.py
+
+The agent's own tasks, the connections and yours are all Trio tasks of one program.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ AgentRTError
 ├── ConnectionRejected       a handshake was refused (has an HTTP status)
 └── ClientError              what a client meets
     ├── ConnectFailed          the server is not there or does not answer
+    ├── CommandTimedOut        the server did not answer a command in time
     ├── NotThisProtocol        something answers, but speaks something else
     ├── ConnectionLost         the connection ended for good
     └── SessionLost            the server no longer knows the session
@@ -53,6 +54,7 @@ __all__ = [
     "Busy",
     "ClientError",
     "CommandRefused",
+    "CommandTimedOut",
     "ConfirmationExpired",
     "ConfirmationRejected",
     "ConnectFailed",
@@ -249,7 +251,7 @@ class ConnectionRejected(AgentRTError):
         super().__init__(f"{status} {message}".rstrip())
         self.status = status
         self.message = message
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 class ClientError(AgentRTError):
@@ -258,6 +260,10 @@ class ClientError(AgentRTError):
 
 class ConnectFailed(ClientError):
     """The server is not there, or did not answer in time."""
+
+
+class CommandTimedOut(ClientError):
+    """The server did not answer a command in time; whether it was carried out is unknown."""
 
 
 class NotThisProtocol(ClientError):

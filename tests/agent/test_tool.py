@@ -99,6 +99,18 @@ async def test_what_does_not_fit_is_named(arguments: Any, complaint: str) -> Non
     assert complaint in str(caught.value)
 
 
+def not_async(call: ToolCall) -> None:
+    """Do it."""
+
+
+async def no_call() -> None:
+    """Do it."""
+
+
+async def no_call_but_names(*, text: str) -> None:
+    """Do it."""
+
+
 async def no_docstring(call: ToolCall) -> None: ...
 
 
@@ -128,6 +140,9 @@ async def for_checkers_only(call: ToolCall, number: Unreadable) -> None:
 @pytest.mark.parametrize(
     ("function", "complaint"),
     [
+        (not_async, "'not_async' must be an async function"),
+        (no_call, "'no_call': its first parameter must take the ToolCall"),
+        (no_call_but_names, "its first parameter must take the ToolCall"),
         (no_docstring, "'no_docstring' needs a docstring"),
         (no_annotation, "'text' has no annotation"),
         (any_number, "'texts' cannot be given by name"),
@@ -143,10 +158,22 @@ def test_a_function_that_cannot_be_a_tool_is_refused(
         tool()(function)
 
 
+@pytest.mark.parametrize("name", ["a b", "x" * 65, "a.b", "ünder", "a\n"])
+def test_a_name_that_plans_and_models_cannot_write_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="'name' must match regex"):
+        tool(name=name)(shout_again)
+
+
+async def shout_again(call: ToolCall) -> None:
+    """Do it."""
+
+
 def test_two_tools_of_one_name_are_refused() -> None:
     other = Tool(name="shout", description="", parameters={}, function=shout.function)
     with pytest.raises(ValueError, match="two tools are called 'shout'"):
         ToolSet([shout, other])
+    with pytest.raises(ValueError, match="two tools are called 'shout'"):
+        ToolSet([shout, shout])
     tools = ToolSet([shout])
     assert "shout" in tools
     assert tools["shout"] is shout

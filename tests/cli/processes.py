@@ -95,6 +95,7 @@ class Terminal:
     raw: str = ""
     """All that it has written."""
     _read_to: int = field(default=0, init=False)
+    _echoed: bool | None = field(default=None, init=False)
 
     @property
     def text(self) -> str:
@@ -121,10 +122,14 @@ class Terminal:
         with trio.fail_after(PATIENCE):
             while await self._read():
                 pass
-            return await self.process.wait()
+            code = await self.process.wait()
+        self._echoed = self.echoes()
+        return code
 
     def echoes(self) -> bool:
-        """Whether it shows what is typed."""
+        """Whether it shows what is typed, or did so when the program had ended."""
+        if self._echoed is not None:
+            return self._echoed
         return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
     async def _read(self) -> bool:

@@ -119,7 +119,8 @@ async def test_ctrl_c_ends_it_and_leaves_nothing_behind(temporary: Path) -> None
         ('a"b“c”d.csv', "a_b_c_d.csv"),
         ("a\nb\x1b.csv", "a_b_.csv"),
         ("很" * 80 + ".csv", "很" * 60 + ".csv"),
-        ("...txt", "table.txt"),
+        ("...txt", "txt.csv"),
+        (" .csv", "table.csv"),
     ],
 )
 def test_a_copy_has_a_name_that_can_be_quoted(tmp_path: Path, name: str, copy: str) -> None:

@@ -125,7 +125,7 @@ async def test_a_refusal_is_raised_as_what_it_is(code: str) -> None:
 async def test_no_answer_in_time_is_told(autojump_clock: MockClock) -> None:
     server = FakeServer()
     async with server.client(command_timeout=7) as (client, link):
-        with pytest.raises(errors.ConnectFailed, match="has not answered a command within 7 s"):
+        with pytest.raises(errors.CommandTimedOut, match="has not answered a command within 7 s"):
             await client.submit("x")
         assert trio.current_time() == pytest.approx(7)
         link.acknowledge(await link.hear(SubmitTask), "accepted")  # too late, and harmless

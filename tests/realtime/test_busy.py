@@ -89,6 +89,21 @@ async def test_a_queued_task_can_be_cancelled_and_never_runs() -> None:
         assert started == ["hang", "c"]
 
 
+async def test_a_task_that_waits_and_is_submitted_again_still_waits() -> None:
+    async with RealtimeAgent(stepping, busy="queue") as realtime, viewer(realtime) as me:
+        me.send(SubmitTask(task="hang", task_id="a"))
+        await me.until(StepStarted)
+        outcomes: list[str] = []
+        for number in range(2):
+            submit = SubmitTask(task="x", task_id="b", request_id=f"{number}")
+            answer = await me.answer(submit)
+            assert isinstance(answer, Acknowledged)
+            outcomes.append(answer.outcome)
+        assert outcomes == ["queued", "queued"]
+        me.send(CancelTask(task_id="a"))
+        await me.until(TaskCompleted, task_id="b")
+
+
 async def test_replace_starts_the_new_task_only_when_the_old_one_has_ended() -> None:
     order: list[str] = []
 

@@ -80,7 +80,7 @@ class Cleanup:
     def __init__(self, record: CleanupRecord, name: str, timeout: float | None) -> None:
         self.name = name
         self.timeout = timeout
-        self.scope = trio.CancelScope(shield=True)
+        self.scope: trio.CancelScope = trio.CancelScope(shield=True)
         self._record = record
 
     async def __aenter__(self) -> Self:

@@ -90,7 +90,7 @@ class TaskRun:
         self.task = task
         self.context = context
         self.tools = tools
-        self.cleanup_record = CleanupRecord(cleanup_timeout)
+        self.cleanup_record: CleanupRecord = CleanupRecord(cleanup_timeout)
         self.completed_steps: list[str] = []
         """Ids of the steps that have ended well, in order."""
         self.interrupted_steps: list[str] = []
@@ -268,12 +268,15 @@ class TaskRun:
         await trio.lowlevel.checkpoint()
         while self._pending is not None:
             await self._gate.park()
+            # It may have been cancelled after it was let go and before it ran again.
+            await trio.lowlevel.checkpoint_if_cancelled()
 
     async def ask(self, step: Step, reason: str, expires_after: float | None) -> Decision:
         """Ask for a confirmation, one at a time, and wait for the answer."""
         if expires_after is not None and not expires_after >= 0:
             raise ValueError(f"expires_after must be 0 or more seconds, not {expires_after}")
         async with self._asking:
+            await trio.lowlevel.checkpoint_if_cancelled()  # taking a lock shields its checkpoint
             if not step.running:
                 raise RuntimeError(f"step {step.id!r} does not run, so it cannot ask")
             question = Confirmation(step.id, step.name)

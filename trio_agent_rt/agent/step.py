@@ -49,15 +49,15 @@ class Step:
     """A step of a task, and what the code inside it can say. Made by `run.step`."""
 
     def __init__(self, run: TaskRun, planned: PlanStep) -> None:
-        self.id = planned.id
-        self.name = planned.name
+        self.id: str = planned.id
+        self.name: str = planned.name
         self.result: object = None
         """What the step came to; shown as its output when it ends."""
-        self.retries = 0
+        self.retries: int = 0
         """How many attempts have failed and were tried again."""
         self.run = run
         """The run of the task that it is a step of."""
-        self.running = False
+        self.running: bool = False
         """Whether it has started and not ended."""
         self._started = 0.0
         self._progress = 0.0

@@ -21,6 +21,7 @@ from typing import Any, Protocol, get_type_hints
 
 import msgspec
 from attrs import field, frozen
+from attrs.validators import matches_re
 
 from ..errors import ToolError
 from ..protocol import CancellationKind, ToolInfo
@@ -48,7 +49,7 @@ class Tool:
     """Something an agent can run.
 
     Args:
-        name: what plans call it: letters, digits, `_` and `-`.
+        name: what plans call it: 1 to 64 letters, digits, `_` and `-`.
         description: what it does, for people and for models.
         parameters: the JSON Schema of its arguments, an object.
         function: `async (call, arguments) -> output`. Arguments have been checked by it
@@ -59,7 +60,7 @@ class Tool:
         retryable: whether it may simply be run again after it failed.
     """
 
-    name: str
+    name: str = field(validator=matches_re(r"[A-Za-z0-9_\-]{1,64}"))
     description: str
     parameters: Mapping[str, Any]
     function: ToolFunction = field(repr=False)
@@ -109,13 +110,17 @@ def tool(
         category, cancellation, needs_confirmation, retryable: as in `Tool`.
 
     Raises:
-        TypeError: when the function has no docstring, or one of its parameters cannot be
-            an argument: it has no annotation, or one that means nothing at run time, or
-            takes any number of arguments.
+        TypeError: when the function is not async, has no docstring or takes no
+            `ToolCall`, or when one of its parameters cannot be an argument: it has no
+            annotation, or one that means nothing at run time, or takes any number of
+            arguments.
+        ValueError: when the name is none that plans and models can write.
     """
 
     def decorate(function: Callable[..., Awaitable[object]]) -> Tool:
         tool_name = name or function.__name__
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(f"tool {tool_name!r} must be an async function")
         description = inspect.getdoc(function)
         if not description:
             raise TypeError(f"tool {tool_name!r} needs a docstring: models read it")
@@ -145,7 +150,10 @@ def tool(
 def _arguments_struct(
     tool_name: str, function: Callable[..., Awaitable[object]]
 ) -> type[msgspec.Struct]:
-    parameters = list(inspect.signature(function).parameters.values())[1:]
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+        raise TypeError(f"tool {tool_name!r}: its first parameter must take the ToolCall")
+    del parameters[0]
     for each in parameters:
         if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
             raise TypeError(f"tool {tool_name!r}: parameter {each.name!r} cannot be given by name")
@@ -194,8 +202,9 @@ class ToolSet:
     def __attrs_post_init__(self) -> None:
         by_name: dict[str, Tool] = {}
         for each in self.tools:
-            if by_name.setdefault(each.name, each) is not each:
+            if each.name in by_name:
                 raise ValueError(f"two tools are called {each.name!r}")
+            by_name[each.name] = each
         object.__setattr__(self, "_by_name", by_name)
 
     def __contains__(self, name: object) -> bool:

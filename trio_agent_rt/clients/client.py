@@ -257,7 +257,7 @@ class AgentClient:
             Busy: when a task runs and the server's policy is to reject, or its queue is full.
             ShuttingDown: when the server is about to stop.
             CommandRefused, ProtocolError: when it refuses for another reason.
-            ConnectFailed: when it did not answer within `command_timeout`.
+            CommandTimedOut: when it did not answer within `command_timeout`.
             ConnectionLost, SessionLost: when it can no longer be asked.
 
         Cancellation: the task may or may not have started. With a `task_id` of your own
@@ -292,7 +292,7 @@ class AgentClient:
         """What the agent can use.
 
         Raises:
-            ConnectFailed: when the server did not answer within `command_timeout`.
+            CommandTimedOut: when the server did not answer within `command_timeout`.
             ConnectionLost, SessionLost: when it can no longer be asked.
 
         Cancellation: safe to retry.
@@ -335,7 +335,7 @@ class AgentClient:
                 return await pending.wait()
         finally:
             self._commands.forget(pending)
-        raise errors.ConnectFailed(
+        raise errors.CommandTimedOut(
             f"{self._connector.address} has not answered a command within {timeout:g} s"
         )
 

@@ -122,7 +122,7 @@ class EventStream(AsyncIterator[Event]):
 
     def __init__(self, inbox: Inbox, start: int) -> None:
         self._inbox = inbox
-        self.next = start
+        self.next: int = start
         """The number of the event that it takes next."""
 
     async def __anext__(self) -> Event:

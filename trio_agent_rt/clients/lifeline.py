@@ -57,7 +57,7 @@ class Lifeline:
         self._leaving = False
         self._greeted = False
         self._went_up_at: float | None = None
-        self.settled = trio.Event()
+        self.settled: trio.Event = trio.Event()
         """Set when the first attempt has succeeded, or it is over."""
         self.over: Exception | None = None
         """Why there is no connection any more, once there is none for good."""

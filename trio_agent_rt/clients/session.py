@@ -67,12 +67,12 @@ class FollowedSession:
         self.session_id = session_id
         self.position = position
         """Of the last live event; what a reconnect asks to go on from."""
-        self.ready = False
+        self.ready: bool = False
         """Whether commands can be sent: this connection is up, and there is a way back."""
-        self.progressed = False
+        self.progressed: bool = False
         """Whether this connection brought anything new."""
         self.tools: ToolsListed | None = None
-        self.inbox = Inbox(max_events, keep=False)
+        self.inbox: Inbox = Inbox(max_events, keep=False)
         self._last = position
         self._attached_before = False
         self._catching_up = False

@@ -50,11 +50,11 @@ class ClientTask(AsyncIterable[Event]):
         self._completed: TaskCompleted | None = None
         self.submitted = submitted
         """The command that started it, if it was this client's."""
-        self.started = False
+        self.started: bool = False
         """Whether any event of it has arrived."""
-        self.told = False
+        self.told: bool = False
         """Whether the present state was told of it since the last gap."""
-        self.in_doubt = False
+        self.in_doubt: bool = False
         """Whether a gap has hidden what became of it."""
 
     def __repr__(self) -> str:

@@ -23,8 +23,8 @@ class Encoded:
     __slots__ = ("_sse", "_websocket", "json", "position")
 
     def __init__(self, json: bytes, position: Position | None = None) -> None:
-        self.json = json
-        self.position = position
+        self.json: bytes = json
+        self.position: Position | None = position
         """Where it stands in the log; None for what is not in the log."""
         self._websocket: bytes | None = None
         self._sse: bytes | None = None

@@ -5,7 +5,7 @@ from .follower import Follower
 from .limits import Limits, RateLimit
 from .server import RealtimeAgent
 from .session import BusyPolicy, Session
-from .supervisor import Phase
+from .supervisor import Phase, ungrouped
 from .task import Agent, EndedTask, RunningTask
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "RealtimeAgent",
     "RunningTask",
     "Session",
+    "ungrouped",
 ]

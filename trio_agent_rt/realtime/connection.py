@@ -88,7 +88,7 @@ class Connection:
     def __init__(
         self, session: Session, principal: Principal, framing: Framing, limits: Limits, size: int
     ) -> None:
-        self.client_id = secrets.token_urlsafe(24)
+        self.client_id: str = secrets.token_urlsafe(24)
         """Names the peer; cannot be guessed, and is told to nobody else."""
         self.principal = principal
         self._session = session

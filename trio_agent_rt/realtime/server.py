@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, get_args
@@ -79,7 +79,8 @@ class RealtimeAgent:
             drain_timeout=drain_timeout,
         )
         self.agent = agent
-        self.tools = ToolSet(tuple(getattr(agent, "tools", ()) if tools is None else tools))
+        own: Iterable[Tool] = getattr(agent, "tools", ()) if tools is None else tools
+        self.tools: ToolSet = ToolSet(tuple(own))
         self.buffer_size = buffer_size
         self.broadcast_interval = broadcast_interval
         self.linger = linger
@@ -87,7 +88,7 @@ class RealtimeAgent:
         self.max_queued = max_queued
         self.cleanup_timeout = cleanup_timeout
         self.drain_timeout = drain_timeout
-        self.limits = limits or Limits()
+        self.limits: Limits = limits or Limits()
         self._sessions: dict[str, Session] = {}
         self._connections = 0
         self._life = Supervisor(self._tasks, self.begin_shutdown, cleanup_timeout=cleanup_timeout)
@@ -102,15 +103,15 @@ class RealtimeAgent:
         await self._life.open()
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Shut it down, and return when nothing of it runs any more."""
         self.begin_shutdown()
-        await self._life.close()
+        return self._life.close()
 
     @property
     def phase(self) -> Phase:

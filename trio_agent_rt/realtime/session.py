@@ -38,7 +38,7 @@ from ..protocol import (
 )
 from .connection import Connection, Framing, Principal
 from .follower import Follower
-from .task import EndedTask, RunningTask
+from .task import Agent, EndedTask, RunningTask
 
 if TYPE_CHECKING:
     from .server import RealtimeAgent
@@ -69,9 +69,11 @@ class Session:
     def __init__(self, server: RealtimeAgent, session_id: str, principal: Principal | None) -> None:
         self.id = session_id
         self.principal = principal
-        self.log = EventLog(max_events=server.buffer_size, max_bytes=server.limits.log_bytes)
-        self.view = SessionView()
-        self.agent = server.agent
+        self.log: EventLog = EventLog(
+            max_events=server.buffer_size, max_bytes=server.limits.log_bytes
+        )
+        self.view: SessionView = SessionView()
+        self.agent: Agent = server.agent
         self.server = server
         self.ended: OrderedDict[str, EndedTask] = OrderedDict()
         """The last tasks that have ended, oldest first."""
@@ -201,15 +203,19 @@ class Session:
         """Start a task, or queue it, as the busy policy says. Its cancel scope exists then.
 
         Returns:
-            The task and `accepted`, `queued` or `already_accepted`; in the last case it
-            may have ended, and be None when only its id is remembered.
+            The task, and `accepted`, or `queued` (also when a task that still waits is
+            submitted again), or `already_accepted`; in the last case it may have ended,
+            and be None when only its id is remembered.
 
         Raises:
             Busy: when a task runs and the policy is to reject, or there is no room.
             ShuttingDown: when the server takes no new work.
         """
         if task_id is not None and task_id in self._known_ids:
-            return self._tasks.get(task_id) or self.ended.get(task_id), "already_accepted"
+            known = self._tasks.get(task_id)
+            if known in self._queue:
+                return known, "queued"
+            return known or self.ended.get(task_id), "already_accepted"
         server = self.server
         if server.phase != "serving":
             raise ShuttingDown("the server is shutting down and takes no new tasks")

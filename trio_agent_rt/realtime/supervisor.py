@@ -20,14 +20,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import trio
 
 from ..errors import ShuttingDown
 from .task import RunningTask
 
-__all__ = ["Phase", "Supervisor"]
+__all__ = ["Phase", "Supervisor", "ungrouped"]
 
 Phase: TypeAlias = Literal["serving", "draining", "cancelling", "closed"]
 """Where a server stands in its life."""
@@ -50,9 +50,9 @@ class Supervisor:
         cleanup_timeout: float,
     ) -> None:
         self.phase: Phase = "closed"
-        self.draining = trio.Event()
+        self.draining: trio.Event = trio.Event()
         """Set once a shutdown has begun."""
-        self.tasks_ended = trio.Event()
+        self.tasks_ended: trio.Event = trio.Event()
         """Set once, in a shutdown, every task has ended and said so to every viewer."""
         self._tasks = tasks
         self._on_outer_cancel = on_outer_cancel
@@ -94,9 +94,8 @@ class Supervisor:
         try:
             await self._outer.__aexit__(None, None, None)
         except BaseExceptionGroup as group:
-            if len(group.exceptions) == 1:
-                raise group.exceptions[0] from None
-            raise
+            wrong = ungrouped(group)
+            raise wrong from wrong.__cause__
 
     def begin(self, drain_timeout: float) -> bool:
         """Begin the shutdown; whether it had not begun. Asking again can only shorten it."""
@@ -146,3 +145,19 @@ class Supervisor:
         for task in self._tasks():
             task.run.cleanup_record.bound(latest)
             task.request_cancel("the server is shutting down")
+
+
+def ungrouped(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What `group` was put around by nurseries of ours, if that is one exception.
+
+    Whoever is outside never saw those nurseries, so they are not their concern. A
+    KeyboardInterrupt stands for all: it is what the person at the keyboard wanted.
+    """
+    if group.subgroup(KeyboardInterrupt) is not None:
+        return KeyboardInterrupt()
+    only, *others = group.exceptions
+    if others:
+        return group
+    if isinstance(only, BaseExceptionGroup):
+        return ungrouped(cast("BaseExceptionGroup[BaseException]", only))
+    return only

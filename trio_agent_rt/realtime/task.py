@@ -37,6 +37,7 @@ from ..events import Throttle
 from ..protocol import (
     Event,
     Outcome,
+    Position,
     Receipt,
     StatusChanged,
     StepOutput,
@@ -129,12 +130,12 @@ class RunningTask:
     ) -> None:
         self.id = task_id
         self.text = text
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope = trio.CancelScope()
         self.completed: TaskCompleted | None = None
         """Its terminal message, once it has ended."""
-        self.start_position = session.log.position
+        self.start_position: Position = session.log.position
         """Where the session's log stood when it was submitted."""
-        self.run = TaskRun(
+        self.run: TaskRun = TaskRun(
             task_id=task_id,
             task=text,
             context=context,

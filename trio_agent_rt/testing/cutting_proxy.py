@@ -79,13 +79,13 @@ class CuttingProxy:
     """
 
     def __init__(self, host: str, port: int, *, cuts: Iterable[Cut] = ()) -> None:
-        self.target = (host, port)
+        self.target: tuple[str, int] = (host, port)
         """Where connections are passed on to from now on."""
         self._cuts = iter(cuts)
         self._open: set[_Connection] = set()
-        self.connections = 0
+        self.connections: int = 0
         """How many connections there have been."""
-        self.cuts_made = 0
+        self.cuts_made: int = 0
         """How many of them it has cut."""
 
     async def serve(self, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:

@@ -6,12 +6,13 @@ import functools
 import json
 import math
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.transports.websocket.peers import (
     TEXT,
@@ -147,19 +148,40 @@ async def test_it_ends_within_a_second_whatever_its_peers_do(ending: str) -> Non
         assert 0.5 < trio.current_time() - began < BOUND
 
 
-async def test_a_visitor_accepted_in_the_last_moment_does_not_delay_the_end() -> None:
-    async with RealtimeAgent(quick, limits=PATIENT) as realtime:
-        for _ in range(20):
+async def test_a_visitor_accepted_in_the_last_moment_does_not_delay_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def accept_one_too_late(
+        handler: Callable[[trio.SocketStream], Awaitable[None]],
+        listeners: list[trio.SocketListener],
+        **options: Any,
+    ) -> None:
+        options["task_status"].started(listeners)
+        accepted = await listeners[0].accept()
+        try:
+            await trio.sleep_forever()
+        finally:
+            options["handler_nursery"].start_soon(handle, handler, accepted)
+
+    async def handle(
+        handler: Callable[[trio.SocketStream], Awaitable[None]], accepted: trio.SocketStream
+    ) -> None:
+        with trio.CancelScope(shield=True):
+            # Until the server believes that everybody is gone.
+            await trio.testing.wait_all_tasks_blocked()
+            await handler(accepted)
+        accepted.socket.close()
+
+    monkeypatch.setattr(trio, "serve_listeners", accept_one_too_late)
+    async with RealtimeAgent(quick, limits=Limits(handshake_timeout=3)) as realtime:
+        async with AsyncExitStack() as peers:
             async with trio.open_nursery() as nursery:
                 address = await nursery.start(functools.partial(serve_websocket, realtime, port=0))
-                streams = [socket.create_connection((address.host, address.port)) for _ in "abc"]
-                # How far the server gets with them before the cancel is up to Trio.
-                await trio.lowlevel.checkpoint()
-                nursery.cancel_scope.cancel()
+                await peers.enter_async_context(open_peer(address))
+                await trio.testing.wait_all_tasks_blocked()
                 began = trio.current_time()
-            assert trio.current_time() - began < 0.5
-            for stream in streams:
-                stream.close()
+                nursery.cancel_scope.cancel()
+            assert trio.current_time() - began < BOUND
 
 
 async def test_nothing_of_it_is_left() -> None:

@@ -86,6 +86,30 @@ async def test_it_delays_no_other_client_and_no_task_and_is_closed_in_time() -> 
             await stalled.stream.aclose()
 
 
+async def test_a_write_that_is_not_taken_is_cut_at_its_deadline() -> None:
+    limits = Limits(write_timeout=0.4)
+    async with serving(limits=limits, linger=30.0) as (realtime, address):
+        with trio.fail_after(5):
+            async with open_peer(address) as peer:
+                await peer.shake_hands()
+                connected = (await peer.frames(until=TEXT))[0].message["data"]
+                stalled = await _stalled(address, str(connected["sessionId"]))
+                viewers = realtime._sessions[connected["sessionId"]].connections
+                while len(viewers) < 2:
+                    await trio.lowlevel.checkpoint()
+                    viewers = realtime._sessions[connected["sessionId"]].connections
+                (viewer,) = [v for v in viewers if v.client_id != connected["clientId"]]
+                # More than the sockets hold, less than makes a viewer too slow for the log.
+                began = trio.current_time()
+                for _ in range(14):
+                    realtime.broadcast("news", {"text": "x" * 500_000})
+                await viewer.wait_closing()
+                assert trio.current_time() - began >= limits.write_timeout
+                assert viewer.closing is not None
+                assert viewer.closing[0] == 4000
+            await stalled.stream.aclose()
+
+
 async def test_it_can_resume_where_it_was_or_is_told_of_the_gap() -> None:
     limits = Limits(write_timeout=0.3, close_timeout=0.1)
     options = {"limits": limits, "linger": 30.0, "agent": chatter}

@@ -67,7 +67,7 @@ class PlanningAgent:
         planning_timeout: float = 120.0,
     ) -> None:
         self.llm = llm
-        self.tools = ToolSet(tuple(tools))
+        self.tools: ToolSet = ToolSet(tuple(tools))
         self._executor = executor or Executor()
         self._max_steps = max_steps
         self._planning_timeout = planning_timeout

@@ -88,6 +88,7 @@ class Answers:
         self, keyboard: Keyboard, question: ConfirmationRequested, screen: Screen
     ) -> tuple[bool, str | None]:
         prompt = f"  Allow it? [y/n{_open_for(question)}] "
+        keyboard.forget_typed()
         while True:
             line = None
             with screen.asking(prompt) as asked:

@@ -53,11 +53,10 @@ class Keyboard:
                 termios.tcsetattr(self._fd, termios.TCSANOW, before)
 
     async def read_line(self) -> str | None:
-        """The next line, without what was typed before; None at the end of input (Ctrl-D).
+        """The next line; None at the end of input (Ctrl-D).
 
         Cancellation: safe; what was typed of the line is forgotten.
         """
-        self._forget_typed()  # nobody shall have said yes before the question stood there
         line = b""
         try:
             while not line.endswith(b"\n"):
@@ -67,10 +66,11 @@ class Keyboard:
                     return None
                 line += piece
         finally:
-            self._forget_typed()  # or it would be typed at whatever reads next
+            self.forget_typed()  # or it would be typed at whatever reads next
         return line.decode(errors="replace").strip()
 
-    def _forget_typed(self) -> None:
+    def forget_typed(self) -> None:
+        """Forget what was typed and not read: nobody says yes before the question stands."""
         if self._in_foreground():
             with suppress(termios.error):
                 termios.tcflush(self._fd, termios.TCIFLUSH)

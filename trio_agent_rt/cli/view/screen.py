@@ -79,7 +79,7 @@ class Screen(ABC):
 
     def begin(self) -> None:
         """A task begins: its time is counted from here."""
-        self.since = self._clock()
+        self.since: float = self._clock()
 
     def restore(self) -> None:
         """Leave the terminal as it was found, at once; for when the process ends hard."""

@@ -71,7 +71,7 @@ class TerminalScreen(Screen):
         self._marks = marks_for(stream.encoding)
         self._label_tasks = label_tasks
         self._transcript = Transcript(each=False)
-        self._session = SessionView()
+        self._session: SessionView | None = None
         self._live: Live | None = None
         self._held: list[Text] = []
 
@@ -150,6 +150,8 @@ class TerminalScreen(Screen):
                 self._keyboard.restore()
 
     def _frame(self) -> Group:
+        if self._session is None:
+            return Group()
         size = self._console.size
         frame = Frame(
             now=self._clock(),

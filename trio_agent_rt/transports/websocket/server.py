@@ -17,11 +17,12 @@ import functools
 import logging
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import trio
 
 from ...protocol import CloseCode
+from ...realtime import ungrouped
 from ..admission import Admission, Authenticate, ChooseSession
 from ..listeners import WebSocketAddress, address_of, open_listeners
 from ..origins import OriginPolicy
@@ -117,7 +118,7 @@ async def serve_websocket(
                     await visitors.see_out()
     except BaseExceptionGroup as group:
         # The nurseries are ours, and so not the caller's concern.
-        wrong = _unwrapped(group)
+        wrong = ungrouped(group)
         raise wrong from wrong.__cause__
 
 
@@ -181,15 +182,3 @@ class _Visitors:
         for visit in tuple(self._present):
             _log.info("%s: cut: it did not close in time", visit)
             visit.cut()
-
-
-def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What `group` was put around, if that is one exception."""
-    if group.subgroup(KeyboardInterrupt) is not None:
-        return KeyboardInterrupt()
-    only, *others = group.exceptions
-    if others:
-        return group
-    if isinstance(only, BaseExceptionGroup):
-        return _unwrapped(cast("BaseExceptionGroup[BaseException]", only))
-    return only

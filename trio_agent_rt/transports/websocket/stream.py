@@ -60,11 +60,11 @@ class WebSocketStream(BoundedStream):
         on_end: Callable[[], None],
     ) -> None:
         super().__init__(transport, write_timeout=write_timeout, on_end=on_end)
-        self.head = bytearray()
+        self.head: bytearray = bytearray()
         """What the peer has sent before it was let in."""
-        self.opened = False
+        self.opened: bool = False
         """Whether the peer was let in, so that it is spoken to in frames."""
-        self.flooded = False
+        self.flooded: bool = False
         """Whether the peer sent too much that means nothing."""
         self._released = False
         self._close_sent = False
@@ -107,6 +107,11 @@ class WebSocketStream(BoundedStream):
         await trio.lowlevel.checkpoint()
 
     # --- for its owner
+
+    @property
+    def torn(self) -> bool:
+        """Whether a write was cut, so that nothing can follow it."""
+        return self._torn
 
     def open(self) -> None:
         """The peer is let in: from now on trio-websocket may write."""

@@ -206,12 +206,9 @@ class Visit:
                     try:
                         await self._serve(stream, connection)
                     finally:
-                        if connection.closing is not None:
-                            self._say_goodbye(*connection.closing)
+                        self._note_how_it_ended(stream, connection)
 
     def _read_request(self, stream: WebSocketStream) -> HandshakeRequest:
-        if self._realtime.phase != "serving":
-            raise _shutting_down()
         host, port = self._remote
         return read_request(
             bytes(stream.head),
@@ -265,9 +262,7 @@ class Visit:
         try:
             while batch := await connection.next_batch():
                 await stream.send_frames(batch)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
-            _log.info("%s: cut: %s", self, broken)
-            connection.close(CloseCode.TOO_SLOW, str(broken), flush=False)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._life.cancel()
         flushed.set()
 
@@ -294,6 +289,13 @@ class Visit:
                 return
 
     # --- its end
+
+    def _note_how_it_ended(self, stream: WebSocketStream, connection: Connection) -> None:
+        if stream.torn:
+            _log.info("%s: cut in the middle of a write: it did not take it, or left", self)
+            connection.close(CloseCode.TOO_SLOW, "did not take what was written", flush=False)
+        if connection.closing is not None:
+            self._say_goodbye(*connection.closing)
 
     def _refuse(self, rejected: ConnectionRejected) -> None:
         self._refusal = rejected
