@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import trio
 import trustme
 
+from trio_agent_rt.cli.opening import CleanFormatter
 from trio_agent_rt.clients import open_websocket_client
 from trio_agent_rt.errors import ConnectFailed, ConnectionRejected
 from trio_agent_rt.protocol import StepProgressed
@@ -91,6 +93,17 @@ async def test_what_happens_is_in_the_log_and_cannot_forge_a_line(tmp_path: Path
     assert "404" in log
     assert "\x1b" not in log
     assert all(" INFO " in line for line in log.splitlines())
+
+
+def test_a_message_is_one_line_and_a_traceback_stays_readable() -> None:
+    with pytest.raises(ValueError, match="two") as raised:
+        raise ValueError("two\nlines \x1b[31m")
+    exc_info = (raised.type, raised.value, raised.tb)
+    record = logging.LogRecord("x", logging.INFO, "x", 1, "from %s", ("a\nb\x1b[1m",), exc_info)
+    first, *others = CleanFormatter("%(levelname)s %(message)s").format(record).split("\n")
+    assert first == "INFO from a b"
+    assert others[0].startswith("Traceback")
+    assert others[-2:] == ["ValueError: two", "lines "]
 
 
 async def test_busy_and_the_buffer_are_passed_on(tmp_path: Path) -> None:
