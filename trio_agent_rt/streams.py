@@ -69,7 +69,7 @@ class BoundedStream(trio.abc.Stream):
                 await trio.aclose_forcefully(self.transport)
         if not whole:
             raise trio.BrokenResourceError(
-                f"the peer took nothing for {self._write_timeout:g} s, so the connection was cut"
+                f"the peer did not take all of it within {self._write_timeout:g} s"
             )
 
     async def wait_send_all_might_not_block(self) -> None:

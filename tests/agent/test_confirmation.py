@@ -34,6 +34,7 @@ async def test_approved() -> None:
         asked = await stage.until(ConfirmationRequested)
         assert stage.run.state == "waiting"
         assert stage.answer("a", Decision(approved=True, reason="of course")) == "applied"
+        assert stage.all(StatusChanged)[-1].message == "Approved: a"
     assert (asked.step_id, asked.reason) == ("a", "May I?")
     assert stage.told() == [
         "StatusChanged planning",

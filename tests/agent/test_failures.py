@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from trio_agent_rt.agent.failures import describe_error, is_cancelled
+from trio_agent_rt.agent.failures import came_of_cancel, describe_error, is_cancelled
 from trio_agent_rt.errors import ToolError
 
 
@@ -30,6 +30,12 @@ class Unspeakable(Exception):
 )
 def test_an_error_in_words(error: Exception, text: str) -> None:
     assert describe_error(error) == text
+
+
+def test_exceptions_that_are_each_others_cause_are_looked_at_once() -> None:
+    first, second = ValueError("first"), ValueError("second")
+    first.__context__, second.__context__ = second, first
+    assert not came_of_cancel(ExceptionGroup("g", [first, second]))
 
 
 async def test_of_a_group_what_is_no_cancel_speaks() -> None:

@@ -61,7 +61,8 @@ async def test_a_name_twice_in_a_plan_is_two_steps_that_run_one_after_the_other(
     stage = Stage()
 
     async def agent(task: str, run: TaskRun) -> object:
-        run.plan(["Fetch", "Fetch"])
+        first = run.plan(["Fetch", "Fetch"])
+        assert run.plan(each.name for each in first.steps) == first
         for _ in range(2):
             async with run.step("Fetch"):
                 pass
@@ -69,6 +70,24 @@ async def test_a_name_twice_in_a_plan_is_two_steps_that_run_one_after_the_other(
 
     await stage.play(agent)
     assert [each.step_id for each in stage.all(StepStarted)] == ["step_1", "step_2"]
+
+
+async def test_a_new_plan_does_not_tell_again_what_steps_came_to() -> None:
+    stage = Stage()
+
+    async def agent(task: str, run: TaskRun) -> object:
+        async with run.step("a") as step:
+            step.result = "x" * 10_000
+        async with run.step("b"):
+            pass
+        return None
+
+    await stage.play(agent)
+    (updated,) = stage.all(PlanUpdated)
+    assert [(each.status, each.result) for each in updated.plan.steps] == [
+        ("success", None),
+        ("pending", None),
+    ]
 
 
 async def test_a_plan_may_name_its_id() -> None:

@@ -335,4 +335,30 @@ async def test_waiting_cancels_of_one_task_are_limited() -> None:
         ]
         assert len(answers) == 65
         refused = [each for each in answers if isinstance(each, CommandFailed)]
-        assert [(each.code, each.request_id) for each in refused] == [("rate_limited", "64")]
+        assert [(each.code, each.request_id) for each in refused] == [("busy", "64")]
+
+
+async def test_a_cancel_that_is_not_waited_for_is_carried_out_all_the_same() -> None:
+    limits = Limits(command_burst=1000)
+    async with (
+        RealtimeAgent(stepping, limits=limits, busy="parallel") as realtime,
+        viewer(realtime) as me,
+    ):
+        for task_id in ("a", "b"):
+            me.send(SubmitTask(task="hang", task_id=task_id))
+            await me.until(StepStarted)
+        for number in range(64):
+            me.send(CancelTask(task_id="a", request_id=f"{number}"))
+        me.send(CancelTask(request_id="all"))
+        ended = {(await me.until(TaskCompleted)).task_id for _ in range(2)}
+        assert ended == {"a", "b"}
+
+
+async def test_big_messages_count_for_more_than_small_ones() -> None:
+    limits = Limits(max_commands_per_second=10, command_burst=20)
+    async with RealtimeAgent(quick, limits=limits) as realtime, viewer(realtime) as me:
+        for _ in range(2):
+            assert me.connection.closing is None
+            me.connection.receive('{"type":"ping","data":{"pad":"%s"}}' % ("x" * 200_000))
+        assert me.connection.closing is not None
+        assert me.connection.closing[0] is CloseCode.POLICY_VIOLATION

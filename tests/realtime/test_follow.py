@@ -128,14 +128,26 @@ async def test_held_back_progress_comes_out_by_itself_when_its_time_is_over(
 
 
 async def test_an_abandoned_iterator_is_let_go_of_when_it_is_overtaken() -> None:
-    async with RealtimeAgent(stepping, buffer_size=20) as realtime, viewer(realtime) as me:
+    async with RealtimeAgent(stepping, buffer_size=5) as realtime, viewer(realtime) as me:
         first = realtime.submit("x", session=me.connection.session_id)
         async for _ in first:
             break
         await first.wait()
         session = first._session
         assert len(session._observers) == 1
-        for _ in range(3):
+        for _ in range(10):
             await realtime.submit("x", session=me.connection.session_id).wait()
             await me.rest()
         assert not session._observers
+
+
+async def test_a_task_whose_events_are_long_gone_still_tells_its_end() -> None:
+    async with RealtimeAgent(stepping, buffer_size=2) as realtime, viewer(realtime) as me:
+        first = realtime.submit("x", session=me.connection.session_id)
+        await first.wait()
+        await realtime.submit("y", session=me.connection.session_id).wait()
+        await me.rest()
+        told = [each async for each in first]
+        assert isinstance(told[0], GapOccurred)
+        assert isinstance(told[-1], TaskCompleted)
+        assert told[-1].output == "x"

@@ -121,3 +121,21 @@ async def test_a_session_of_the_application_needs_no_viewer(
         assert await running.result() == "finished"
         with pytest.raises(UnknownSession):
             realtime.submit("y", session=running.session_id)
+
+
+async def test_looking_at_a_task_of_the_application_and_leaving_does_not_end_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def long(task: str, run: TaskRun) -> object:
+        await trio.sleep(1000)
+        return "finished"
+
+    async with RealtimeAgent(long, linger=1, busy="parallel") as realtime:
+        running = realtime.submit("x")
+        async with viewer(realtime, session=running.session_id) as me:
+            me.send(SubmitTask(task="y", task_id="of the viewer"))
+            await me.read()
+        await trio.sleep(10)
+        with pytest.raises(ValueError, match="has ended already"):
+            realtime.submit("y", session=running.session_id, task_id="of the viewer")
+        assert await running.result() == "finished"

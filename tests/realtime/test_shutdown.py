@@ -233,6 +233,52 @@ async def test_the_users_own_exception_comes_out_as_it_is() -> None:
     assert running.completed is not None
 
 
+async def test_the_users_own_exception_comes_out_as_it_is_under_a_cancel_too() -> None:
+    with trio.CancelScope() as outer:
+        with pytest.raises(Boom) as caught:
+            async with RealtimeAgent(stepping) as realtime:
+                realtime.submit("hang")
+                await trio.testing.wait_all_tasks_blocked()
+                outer.cancel()
+                raise Boom("mine")
+        assert str(caught.value) == "mine"
+        assert not isinstance(caught.value, BaseExceptionGroup)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_group_of_the_users_own_nursery_stays_a_group(cancelled: bool) -> None:
+    async def fail() -> None:
+        raise Boom("mine")
+
+    with trio.CancelScope() as outer:
+        with pytest.RaisesGroup(Boom):
+            async with RealtimeAgent(stepping) as realtime, trio.open_nursery() as nursery:
+                realtime.submit("hang")
+                await trio.testing.wait_all_tasks_blocked()
+                if cancelled:
+                    outer.cancel()
+                nursery.start_soon(fail)
+
+
+async def test_opening_it_under_a_cancel_ends_in_good_order() -> None:
+    for after in range(6):
+        with trio.CancelScope() as outer:
+            async with trio.open_nursery() as nursery:
+
+                async def cancel_soon(checkpoints: int, scope: trio.CancelScope) -> None:
+                    for _ in range(checkpoints):
+                        await trio.lowlevel.cancel_shielded_checkpoint()
+                    scope.cancel()
+
+                nursery.start_soon(cancel_soon, after, outer)
+                if not after:
+                    outer.cancel()
+                async with RealtimeAgent(stepping) as realtime:
+                    await trio.sleep_forever()
+        assert outer.cancelled_caught
+        assert realtime.phase == "closed"
+
+
 async def test_no_trio_task_outlives_the_block() -> None:
     before = trio.lowlevel.current_statistics().tasks_living
     async with RealtimeAgent(stepping, busy="parallel") as realtime:

@@ -114,8 +114,6 @@ class TaskRun:
         """Ids of the steps that run now."""
         return list(self._view.running)
 
-    # --- plan
-
     def plan(self, steps: Iterable[PlanStep | str], *, plan_id: str | None = None) -> Plan:
         """Say what the task is going to do, or going to do instead.
 
@@ -208,8 +206,6 @@ class TaskRun:
         result = StepResult(status="skipped", duration=0, output=reason or None)
         self.emit(StepCompleted(step_id=step, step_name=planned.name, result=result))
 
-    # --- cleanup
-
     def cleanup(self, timeout: float | None = None) -> Cleanup:
         """`async with run.cleanup():` — a place to await in although the task is cancelled.
 
@@ -222,8 +218,6 @@ class TaskRun:
         if step is None or step.run is not self:  # it may be of the task that submitted this one
             return Cleanup(self.cleanup_record, "task", timeout)
         return step.cleanup(timeout)
-
-    # --- for steps and for the runtime
 
     def emit(self, event: Event) -> None:
         """Publish an event of this task. Once it has ended, nothing is said any more."""

@@ -157,8 +157,6 @@ class AgentClient:
         state = "connected" if self.connected else "not connected"
         return f"<AgentClient {self._connector.address} {state}>"
 
-    # --- its life
-
     async def __aenter__(self) -> Self:
         if self._nursery is not None:
             raise RuntimeError("a client can be entered once only")
@@ -199,8 +197,6 @@ class AgentClient:
             await self._lifeline.run()
         self._done.set()
 
-    # --- what it knows
-
     @property
     def session_id(self) -> str:
         """The session's id: with it another client can attach to it."""
@@ -239,8 +235,6 @@ class AgentClient:
         ever be heard.
         """
         return self._session.watch(task_id)
-
-    # --- commands
 
     async def submit(
         self, task: str, *, context: Mapping[str, Any] | None = None, task_id: str | None = None

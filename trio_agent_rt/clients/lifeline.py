@@ -136,8 +136,6 @@ class Lifeline:
             return exc
         return None
 
-    # --- one connection
-
     async def _serve(self, link: Link, deadline: float) -> None:
         failure: Exception | None = None
 
@@ -209,8 +207,6 @@ class Lifeline:
             f"{self._connector.address} has not told the session's state within "
             f"{self._connect_timeout:g} s"
         )
-
-    # --- what follows a cut
 
     def _proven(self, now: float) -> bool:
         up = self._went_up_at

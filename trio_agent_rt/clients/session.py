@@ -82,8 +82,6 @@ class FollowedSession:
         self._tasks: dict[str, ClientTask] = {}
         self._ended: OrderedDict[str, ClientTask] = OrderedDict()
 
-    # --- what the server says
-
     def begin(self) -> None:
         """There is a new connection, and nothing was said on it yet."""
         self.ready = self.progressed = self._catching_up = False
@@ -166,8 +164,6 @@ class FollowedSession:
         if task.over:
             self._retire(task)
 
-    # --- gaps
-
     def _leave_gap(self, gap: GapOccurred) -> None:
         self._catching_up = True
         self._last = None
@@ -212,8 +208,6 @@ class FollowedSession:
         error.__cause__ = cause
         task.finish(error)
         self._retire(task)
-
-    # --- tasks
 
     def find(self, task_id: str | None) -> ClientTask | None:
         """The task of that id, if anything is known of it."""

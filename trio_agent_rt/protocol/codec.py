@@ -80,9 +80,6 @@ _RECORDS: dict[type, Record] = {cls: record_of(cls, skip=_ENVELOPE) for cls in _
 _RECORDS[m.Acknowledged] = record_of(m.Acknowledged, skip=(*_ENVELOPE, "request_id"))
 
 
-# --- out
-
-
 def encode_event(
     event: m.Event, *, position: Position | None = None, timestamp: int | None = None
 ) -> bytes:
@@ -134,9 +131,6 @@ def _to_bytes(envelope: dict[str, Any]) -> bytes:
         return _encode(envelope)
     except (ValueError, TypeError):  # a lone surrogate; an id that is no string
         return _encode(to_jsonable(envelope, max_chars=sys.maxsize))
-
-
-# --- in
 
 
 _RequestId = Annotated[str, msgspec.Meta(max_length=128)] | None

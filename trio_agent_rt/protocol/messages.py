@@ -85,9 +85,6 @@ def _items(values: Sequence[object] | None) -> tuple[object, ...] | None:
     return None if values is None else tuple(values)
 
 
-# --- values inside messages
-
-
 @frozen(kw_only=True)
 class StepResult:
     """How a step ended well."""
@@ -161,9 +158,6 @@ class Receipt:
     """The step that overran its cleanup, or the error that cleanup raised."""
 
 
-# --- commands
-
-
 @frozen(kw_only=True)
 class Command:
     """What a client asks for."""
@@ -213,9 +207,6 @@ class GetState(Command):
 @frozen(kw_only=True)
 class Ping(Command):
     """Ask for a pong: liveness for clients that cannot see WebSocket pings."""
-
-
-# --- events
 
 
 @frozen(kw_only=True)

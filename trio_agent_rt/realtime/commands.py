@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..agent.confirmation import Decision
-from ..errors import CommandRefused, RateLimited, UnknownStep, UnknownTask
+from ..errors import Busy, CommandRefused, UnknownStep, UnknownTask
 from ..protocol import (
     Acknowledged,
     CancelTask,
@@ -40,7 +40,7 @@ def carry_out(command: Command, session: Session, connection: Connection) -> Non
     """Do what `command` asks for, and queue its answers on `connection`.
 
     Raises:
-        CommandRefused: when it cannot be done; nothing has happened then.
+        CommandRefused: when it cannot be done, or, for a cancel, not be waited for.
     """
     match command:
         case SubmitTask():
@@ -104,14 +104,15 @@ def _cancel(command: CancelTask, session: Session, connection: Connection) -> No
     if not chosen:
         _cancel_nothing(command, session, connection)
         return
-    if any(len(each.on_ended) >= MAX_WAITING_CANCELS for each in chosen):
-        raise RateLimited("too many cancels of this task wait for its end")
-    if command.request_id is not None:
+    too_many = any(len(each.on_ended) >= MAX_WAITING_CANCELS for each in chosen)
+    if command.request_id is not None and not too_many:
         _acknowledge_when_ended(command, chosen, connection)
     who = connection.principal.asker
     reason = f"{who}: {command.reason}" if command.reason else who
     for task in chosen:
         task.request_cancel(reason)
+    if command.request_id is not None and too_many:
+        raise Busy("too many wait for the end of this task; it is cancelled all the same")
 
 
 def _cancel_nothing(command: CancelTask, session: Session, connection: Connection) -> None:

@@ -3,7 +3,7 @@
 ```
  peer ──text──▶ receive() ──▶ session            never waits: answers are queued
  peer ◀─bytes── next_batch() ◀── channel ◀── session.publish
-                                   │ full, or too many bytes: overtaken,
+                                   │ too many events or bytes: overtaken,
                                    ▼ closed with an invitation to resume
 ```
 
@@ -15,6 +15,7 @@ that is empty.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -51,6 +52,10 @@ MAX_BATCH_BYTES = 256 * 1024
 """What is given to be written at once: big enough that joining pays, small enough that a
 slow but honest peer takes it within a write time-out."""
 
+COMMAND_BYTES = 16 * 1024
+"""So many bytes of a message count as a command: reading JSON takes time that
+everybody waits for, some 50 ms for a MiB of the worst."""
+
 MAX_BAD_MESSAGES = 10
 """So many messages in a row that break the contract close a connection."""
 
@@ -86,7 +91,12 @@ class Connection:
     """
 
     def __init__(
-        self, session: Session, principal: Principal, framing: Framing, limits: Limits, size: int
+        self,
+        session: Session,
+        principal: Principal,
+        framing: Framing,
+        limits: Limits,
+        max_events: int,
     ) -> None:
         self.client_id: str = secrets.token_urlsafe(24)
         """Names the peer; cannot be guessed, and is told to nobody else."""
@@ -95,8 +105,11 @@ class Connection:
         self._framing = framing
         self._max_bytes = limits.log_bytes
         self._rate = RateLimit(limits.max_commands_per_second, limits.command_burst)
-        self._send, self._receive = trio.open_memory_channel[Encoded](size)
+        # Bounded by what is counted below: events, and bytes of everything.
+        self._send, self._receive = trio.open_memory_channel[Encoded](math.inf)
+        self._max_events = max_events
         self._backlog: deque[Encoded] = deque()
+        self._held_events = 0
         self._held_bytes = 0
         self._last: Position | None = None
         self._closing: tuple[CloseCode, str] | None = None
@@ -110,8 +123,6 @@ class Connection:
     def session_id(self) -> str:
         """The id of the session that it shows."""
         return self._session.id
-
-    # --- for the transport
 
     @property
     def closing(self) -> tuple[CloseCode, str] | None:
@@ -153,16 +164,25 @@ class Connection:
 
     async def next_items(self) -> Sequence[Encoded]:
         """As `next_batch`, as messages instead of bytes."""
-        live: list[Encoded] = []
-        if self._backlog:
-            await trio.lowlevel.checkpoint()
-        else:
-            try:
-                live.append(await self._receive.receive())
-            except (trio.EndOfChannel, trio.ClosedResourceError):
-                return ()
-        replay, size = self._take_backlog(), sum(map(len, live))
-        size += sum(map(len, replay))
+        while True:
+            live: list[Encoded] = []
+            if self._backlog:
+                await trio.lowlevel.checkpoint()
+            else:
+                try:
+                    live.append(await self._receive.receive())
+                except (trio.EndOfChannel, trio.ClosedResourceError):
+                    return ()
+            joined = join(self._last, self._take_backlog(), self._take_live(live))
+            self._last = joined.last
+            if joined.gap:
+                self.close(CloseCode.TOO_SLOW, "events were lost on the way; resume", flush=False)
+            if joined.items:
+                return joined.items
+
+    def _take_live(self, live: list[Encoded]) -> list[Encoded]:
+        """`live` and what else waits, up to a batch."""
+        size = sum(map(len, live))
         while not self._backlog and size < MAX_BATCH_BYTES:
             try:
                 live.append(self._receive.receive_nowait())
@@ -170,11 +190,8 @@ class Connection:
                 break
             size += len(live[-1])
         self._held_bytes -= sum(map(len, live))
-        joined = join(self._last, replay, live)
-        self._last = joined.last
-        if joined.gap:
-            self.close(CloseCode.TOO_SLOW, "events were lost on the way; resume", flush=False)
-        return joined.items
+        self._held_events -= sum(each.position is not None for each in live)
+        return live
 
     def _take_backlog(self) -> list[Encoded]:
         taken: list[Encoded] = []
@@ -192,7 +209,7 @@ class Connection:
         """
         if self._closing is not None:
             return
-        if not self._rate.allow(trio.current_time()):
+        if not self._rate.allow(trio.current_time(), max(1, len(text) / COMMAND_BYTES)):
             self.reply(CommandFailed(message="too many commands", code="rate_limited"))
             self.close(CloseCode.POLICY_VIOLATION, "too many commands")
             return
@@ -225,8 +242,6 @@ class Connection:
         """Tell the peer that what it sent was not carried out, and why."""
         self.reply(CommandFailed(message=str(exc), code=exc.code, request_id=exc.request_id))
 
-    # --- for the session
-
     def begin(self, backlog: Sequence[Encoded], last: Position) -> None:
         """Set what it is given first, and where in the log it stands then."""
         self._backlog.extend(backlog)
@@ -237,14 +252,11 @@ class Connection:
         self.offer(encode(event))
 
     def offer(self, item: Encoded) -> None:
-        """Queue a message; a viewer that holds back too many is closed instead."""
+        """Queue a message; a viewer that holds back too much is closed instead."""
         if self._closing is not None:
             return
-        try:
-            self._send.send_nowait(item)
-        except trio.WouldBlock:
-            self.close(CloseCode.TOO_SLOW, "too slow; resume where you were", flush=False)
-            return
+        self._send.send_nowait(item)
         self._held_bytes += len(item)
-        if self._held_bytes > self._max_bytes:
+        self._held_events += item.position is not None
+        if self._held_events > self._max_events or self._held_bytes > self._max_bytes:
             self.close(CloseCode.TOO_SLOW, "too slow; resume where you were", flush=False)

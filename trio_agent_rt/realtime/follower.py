@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ..events import Encoded, join
 from ..protocol import Event, GapOccurred, TaskCompleted, decode_event
 
@@ -26,6 +28,7 @@ class Follower(AsyncIterator[Event]):
 
     def __init__(self, session: Session, task: RunningTask) -> None:
         self._session = session
+        self._task = task
         self._task_id = task.id
         self._position = task.start_position
         self._connection: Connection | None = None
@@ -62,9 +65,13 @@ class Follower(AsyncIterator[Event]):
                 self._session.forget_observer(connection)
                 self._connection = None
         self._position = join(self._position, items, ()).last or self._position
-        for item in items:
-            event = decode_event(item.json)
-            if isinstance(event, GapOccurred) or event.task_id == self._task_id:
-                self._waiting.append(event)
-            if isinstance(event, TaskCompleted) and event.task_id == self._task_id:
-                self._session.forget_observer(connection)
+        events = [decode_event(each.json) for each in items]
+        mine = [each for each in events if each.task_id == self._task_id]
+        if any(isinstance(each, GapOccurred) for each in events):
+            self._waiting += [each for each in events if isinstance(each, GapOccurred)]
+            if self._task.completed is not None and not mine:
+                # It ended in the gap, and another task since: only it knows how.
+                mine = [attrs.evolve(self._task.completed, replay=True)]
+        self._waiting += mine
+        if any(isinstance(each, TaskCompleted) for each in mine):
+            self._session.forget_observer(connection)

@@ -66,12 +66,16 @@ class RateLimit:
         self._tokens = float(burst)
         self._at = -math.inf
 
-    def allow(self, now: float) -> bool:
-        """Whether one more may pass at `now`, in seconds of any steady clock."""
+    def allow(self, now: float, cost: float = 1.0) -> bool:
+        """Whether something of `cost` tokens may pass at `now`, in seconds of a steady clock.
+
+        What costs more than the bucket holds passes when it is full.
+        """
         gained = 0.0 if self._at == -math.inf else (now - self._at) * self._rate
         self._tokens = min(float(self._burst), self._tokens + gained)
         self._at = now
-        if self._tokens < 1:
+        cost = min(cost, float(self._burst))
+        if self._tokens < cost:
             return False
-        self._tokens -= 1
+        self._tokens -= cost
         return True

@@ -32,12 +32,13 @@ class RealtimeAgent:
     Args:
         agent: any `async def agent(task, run)`; called once per task.
         tools: what `run.tools` and `tools:list` hold, or None for the agent's own `tools`.
-        buffer_size: events that each session's log holds for replay, and that a
-            connection may hold back before it is closed as too slow.
+        buffer_size: events that each session's log holds for replay. A connection may
+            hold back ten times as many before it is closed as too slow.
         broadcast_interval: seconds between two progress events of a step; 0 for no
             throttling.
-        linger: seconds that a session without connections is kept, before its tasks are
-            cancelled; 0 ends them with the last connection, None lets them finish.
+        linger: seconds that a session without connections is kept, before the tasks that
+            connections have submitted are cancelled; 0 ends them with the last
+            connection, None lets them finish.
         busy: what happens to a submit while a task of its session runs: `reject` it,
             `queue` it, `replace` the running one (which is cancelled, and has ended
             before the new one starts), or run both in `parallel`.
@@ -96,8 +97,6 @@ class RealtimeAgent:
     def __repr__(self) -> str:
         return f"<RealtimeAgent {self.phase} sessions={len(self._sessions)}>"
 
-    # --- life
-
     async def __aenter__(self) -> Self:
         """Open it, once."""
         await self._life.open()
@@ -108,10 +107,10 @@ class RealtimeAgent:
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, None]:
+    ) -> Coroutine[Any, Any, bool | None]:
         """Shut it down, and return when nothing of it runs any more."""
         self.begin_shutdown()
-        return self._life.close()
+        return self._life.close(exc_type, exc, traceback)
 
     @property
     def phase(self) -> Phase:
@@ -160,8 +159,6 @@ class RealtimeAgent:
     def _tasks(self) -> list[RunningTask]:
         return [task for session in self._sessions.values() for task in session.tasks]
 
-    # --- for applications
-
     def submit(
         self,
         task: str,
@@ -178,18 +175,20 @@ class RealtimeAgent:
             task: its text.
             context: whatever else the agent is to know.
             session: the id of the session to run it in, or None for a new one of its own.
-            task_id: or None for a random one. The id of a task that runs gives that task.
+            task_id: or None for a random one. The id of a task that runs in that session
+                gives that task.
 
         Raises:
             Busy: when the session runs a task and the policy is to reject, or has no room.
             ShuttingDown: when the server takes no new work, or is not open.
+            TooManyConnections: when a new session is needed and there is no room for it.
             UnknownSession: when there is no session of that id.
-            ValueError: when a task of that id has ended already.
+            ValueError: when a task of that id has ended already in that session.
         """
         if self.phase != "serving":
             raise ShuttingDown("the RealtimeAgent is not open, or is shutting down")
         target = self._new_session(None) if session is None else self._find(session)
-        running, _ = target.submit(task, context or {}, task_id)
+        running, _ = target.submit(task, context or {}, task_id, needs_viewer=False)
         if isinstance(running, RunningTask):
             return running
         raise ValueError(f"a task with the id {task_id!r} has ended already")
@@ -213,8 +212,6 @@ class RealtimeAgent:
         targets = list(self._sessions.values()) if session is None else [self._find(session)]
         for each in targets:
             each.publish(CustomEvent(type=type, data=data))
-
-    # --- for transports
 
     @asynccontextmanager
     async def connect(
@@ -287,7 +284,7 @@ class RealtimeAgent:
         """Make room: the oldest that nobody watches and that runs nothing waits no longer."""
         for session in self._sessions.values():
             if session.idle:
-                self.forget(session)
+                session.end()
                 return
 
     def _find(self, session_id: str) -> Session:
@@ -295,8 +292,6 @@ class RealtimeAgent:
             return self._sessions[session_id]
         except KeyError:
             raise UnknownSession(f"no session {session_id!r}") from None
-
-    # --- for sessions
 
     @property
     def nursery(self) -> trio.Nursery:
@@ -314,7 +309,8 @@ class RealtimeAgent:
 
     def forget(self, session: Session) -> None:
         """A session is over."""
-        self._sessions.pop(session.id, None)
+        if self._sessions.get(session.id) is session:
+            del self._sessions[session.id]
 
 
 def _check_at_least(least: float, **values: float | None) -> None:

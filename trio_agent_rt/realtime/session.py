@@ -48,6 +48,11 @@ __all__ = ["BusyPolicy", "Session"]
 BusyPolicy: TypeAlias = Literal["reject", "queue", "replace", "parallel"]
 """What happens to a submit while a task of the session runs."""
 
+HELD_BACK_LOGS = 10
+"""How many logs full of events a connection may hold back before it is closed as too slow.
+An agent may publish many in one go, before any writer runs: that is not a slow viewer.
+The bytes that it holds are bounded as well, and shared by all connections."""
+
 REMEMBERED_TASKS = 32
 """How many ended tasks a session can still tell the result of."""
 
@@ -104,8 +109,6 @@ class Session:
         """Who watches it."""
         return list(self._connections)
 
-    # --- events
-
     def publish(self, event: Event) -> None:
         """Give `event` its place in the log and to every viewer. Never waits."""
         if isinstance(event, TaskCompleted):
@@ -126,8 +129,6 @@ class Session:
     def follow(self, task: RunningTask) -> AsyncIterator[Event]:
         """The events of one of its tasks, from the task's submit on."""
         return Follower(self, task)
-
-    # --- viewers
 
     def may_join(self, principal: Principal) -> bool:
         """Whether `principal` may attach to it."""
@@ -168,7 +169,7 @@ class Session:
             backlog += map(encode, self.catch_up())
             connection.begin(backlog, self.log.position)
         self._connections.add(connection)
-        self._stop_lingering()
+        self._live_on()
         return connection
 
     def observe(self, start: Position) -> Connection:
@@ -183,7 +184,8 @@ class Session:
         return connection
 
     def _new_connection(self, principal: Principal, framing: Framing) -> Connection:
-        return Connection(self, principal, framing, self.server.limits, self.server.buffer_size)
+        held_back = HELD_BACK_LOGS * self.server.buffer_size
+        return Connection(self, principal, framing, self.server.limits, held_back)
 
     def forget_observer(self, connection: Connection) -> None:
         """An observer has stopped looking."""
@@ -195,12 +197,19 @@ class Session:
         connection.close(CloseCode.NORMAL, flush=False)
         self._linger_if_left()
 
-    # --- tasks
-
     def submit(
-        self, text: str, context: Mapping[str, Any], task_id: str | None
+        self,
+        text: str,
+        context: Mapping[str, Any],
+        task_id: str | None,
+        *,
+        needs_viewer: bool = True,
     ) -> tuple[RunningTask | EndedTask | None, Outcome]:
         """Start a task, or queue it, as the busy policy says. Its cancel scope exists then.
+
+        Args:
+            needs_viewer: whether it ends when the last connection has left for good; the
+                application's own tasks do not.
 
         Returns:
             The task, and `accepted`, or `queued` (also when a task that still waits is
@@ -211,7 +220,7 @@ class Session:
             Busy: when a task runs and the policy is to reject, or there is no room.
             ShuttingDown: when the server takes no new work.
         """
-        if task_id is not None and task_id in self._known_ids:
+        if task_id is not None and self.knows(task_id):
             known = self._tasks.get(task_id)
             if known in self._queue:
                 return known, "queued"
@@ -229,6 +238,7 @@ class Session:
             tools=server.tools,
             broadcast_interval=server.broadcast_interval,
             cleanup_timeout=server.cleanup_timeout,
+            needs_viewer=needs_viewer,
         )
         if server.busy == "replace":
             for each in self.tasks:
@@ -238,7 +248,7 @@ class Session:
         self._known_ids[task_id] = None
         if len(self._known_ids) > REMEMBERED_IDS:
             self._known_ids.popitem(last=False)
-        self._stop_lingering()
+        self._live_on()
         if waits:
             self._queue.append(task)
             return task, "queued"
@@ -256,7 +266,7 @@ class Session:
 
     def knows(self, task_id: str) -> bool:
         """Whether it has, or had, a task of that id."""
-        return task_id in self._known_ids
+        return task_id in self._tasks or task_id in self._known_ids
 
     def confirm(self, step_id: str, decision: Decision, task_id: str | None) -> Outcome:
         """Answer the question of a step; of the oldest task that asked, if none is named."""
@@ -271,8 +281,6 @@ class Session:
                 if task_id in (None, ended_id) and step_id in ended.late_answers:
                     return ended.late_answers[step_id]
         return outcome
-
-    # --- called by tasks
 
     def watch(self, task: RunningTask) -> None:
         """See to it that a cancelled task that lives on is named."""
@@ -298,8 +306,6 @@ class Session:
         if not self._tasks:
             self._linger_if_left()
 
-    # --- the end
-
     def _linger_if_left(self) -> None:
         if self._connections or self._lingering is not None:
             return
@@ -317,19 +323,28 @@ class Session:
             self._lingering = None
             self._expire()
 
-    def _stop_lingering(self) -> None:
+    def _live_on(self) -> None:
         self._expired = False
+        self._stop_lingering()
+
+    def _stop_lingering(self) -> None:
         if self._lingering is not None:
-            self._lingering.cancel(reason="a connection has come back")
+            self._lingering.cancel(reason="the session is not left alone any more")
             self._lingering = None
 
     def _expire(self) -> None:
         """Nobody has come back: end its tasks, and go with the last of them."""
         self._expired = True
         for task in self.tasks:
-            task.request_cancel("the last connection left and did not come back")
+            if task.needs_viewer:
+                task.request_cancel("the last connection left and did not come back")
         if not self._tasks:
-            self.server.forget(self)
+            self.end()
+
+    def end(self) -> None:
+        """Nobody will come back to it: let go of it, and of its clock."""
+        self._stop_lingering()
+        self.server.forget(self)
 
 
 def _bounded(completed: TaskCompleted) -> TaskCompleted:

@@ -18,8 +18,9 @@ closed, by their transports.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Literal, TypeAlias, cast
 
 import trio
@@ -59,6 +60,7 @@ class Supervisor:
         self._cleanup_timeout = cleanup_timeout
         self._outer: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._inner: trio.Nursery | None = None
+        self._opened = trio.Event()
         self._sentry = trio.CancelScope()
         self._changed = trio.Event()
         self._drain_until = math.inf
@@ -80,20 +82,34 @@ class Supervisor:
             raise RuntimeError("a RealtimeAgent can be opened once only; make another")
         self._outer = trio.open_nursery()
         nursery = await self._outer.__aenter__()
-        self._inner = await nursery.start(self._supervise)
         self.phase = "serving"
+        nursery.start_soon(self._supervise)
         nursery.start_soon(self._watch_for_cancel)
+        # Shielded: whoever opens it under a cancel learns of that inside, in good order.
+        with trio.CancelScope(shield=True):
+            await self._opened.wait()
 
-    async def close(self) -> None:
-        """Return when nothing of it runs any more. Raises what broke it, ungrouped.
+    async def close(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """Return when nothing of it runs any more, as an `__aexit__`.
+
+        The exception of the block goes on as it is, beside a cancel too; what broke the
+        supervisor itself is raised, ungrouped.
 
         Cancellation: begins the shutdown, and waits for its end all the same.
         """
         assert self._outer is not None
         self._sentry.cancel(reason="the RealtimeAgent is being closed")
         try:
-            await self._outer.__aexit__(None, None, None)
+            return await self._outer.__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup as group:
+            # By their leaves: splitting a group makes new ones of those inside it.
+            if exc is not None and _errors(group) == _errors(exc):
+                return False
             wrong = ungrouped(group)
             raise wrong from wrong.__cause__
 
@@ -121,10 +137,11 @@ class Supervisor:
             finally:
                 self._on_outer_cancel()
 
-    async def _supervise(self, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async def _supervise(self) -> None:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
-                task_status.started(nursery)
+                self._inner = nursery
+                self._opened.set()
                 await self.draining.wait()
                 await self._drain()
                 self._cancel_all()
@@ -150,14 +167,25 @@ class Supervisor:
 def ungrouped(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What `group` was put around by nurseries of ours, if that is one exception.
 
-    Whoever is outside never saw those nurseries, so they are not their concern. A
-    KeyboardInterrupt stands for all: it is what the person at the keyboard wanted.
+    Whoever is outside never saw those nurseries, so they are not their concern. A cancel
+    gives way to anything else, since it will be told again at the next checkpoint; a
+    KeyboardInterrupt stands for all, since it is what the person at the keyboard wanted.
     """
-    if group.subgroup(KeyboardInterrupt) is not None:
-        return KeyboardInterrupt()
-    only, *others = group.exceptions
-    if others:
-        return group
-    if isinstance(only, BaseExceptionGroup):
-        return ungrouped(cast("BaseExceptionGroup[BaseException]", only))
-    return only
+    leaves = list(_leaves(group))
+    interrupts = [each for each in leaves if isinstance(each, KeyboardInterrupt)]
+    wrong = interrupts or _errors(group)
+    if not wrong:
+        return leaves[0]
+    return wrong[0] if interrupts or len(wrong) == 1 else group
+
+
+def _errors(exc: BaseException) -> list[BaseException]:
+    return [each for each in _leaves(exc) if not isinstance(each, trio.Cancelled)]
+
+
+def _leaves(exc: BaseException) -> Iterator[BaseException]:
+    if isinstance(exc, BaseExceptionGroup):
+        for each in cast("BaseExceptionGroup[BaseException]", exc).exceptions:
+            yield from _leaves(each)
+    else:
+        yield exc

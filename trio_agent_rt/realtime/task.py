@@ -31,7 +31,7 @@ from attrs import frozen
 
 from ..agent import Answer, TaskRun, ToolSet
 from ..agent.confirmation import Decision
-from ..agent.step import describe_error
+from ..agent.failures import describe_error
 from ..errors import TaskCancelled, TaskError, TaskFailed
 from ..events import Throttle
 from ..protocol import (
@@ -127,9 +127,12 @@ class RunningTask:
         tools: ToolSet,
         broadcast_interval: float,
         cleanup_timeout: float,
+        needs_viewer: bool,
     ) -> None:
         self.id = task_id
         self.text = text
+        self.needs_viewer = needs_viewer
+        """Whether it ends when the last connection of its session has left for good."""
         self.scope: trio.CancelScope = trio.CancelScope()
         self.completed: TaskCompleted | None = None
         """Its terminal message, once it has ended."""
@@ -162,8 +165,6 @@ class RunningTask:
     def session_id(self) -> str:
         """The id of the session that it belongs to."""
         return self._session.id
-
-    # --- for whoever submitted it
 
     async def wait(self) -> TaskCompleted:
         """Its terminal message, once it has ended; of a failure too.
@@ -217,11 +218,9 @@ class RunningTask:
         """Its events from its submit on; the last is its `TaskCompleted`.
 
         An iterator so slow that the log has overtaken it is told so by a `GapOccurred`,
-        and given the present state.
+        and given the present state. So is one that begins when the log has gone on.
         """
         return self._session.follow(self)
-
-    # --- for the session
 
     def decide(self, step_id: str, decision: Decision) -> Outcome:
         """Answer the question of a step; the first answer wins."""
@@ -291,7 +290,9 @@ class RunningTask:
             await self._ended.wait()
             return
         steps = ", ".join(self.run.running_steps) or "no step"
-        _log.warning("task %s still runs %s after its cancel (%s)", self.id, steps, self.text[:80])
+        asked = self._cancel.at if self._cancel else trio.current_time()
+        seconds = trio.current_time() - asked
+        _log.warning("task %s still runs %s, %.1f s after its cancel", self.id, steps, seconds)
 
     def _emit(self, event: Event) -> None:
         if self.completed is not None and not isinstance(event, TaskCompleted):

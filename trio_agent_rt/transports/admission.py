@@ -85,7 +85,7 @@ class Admission:
         try:
             return _principal(await self.authenticate(asked))
         except Exception as wrong:
-            raise _rejection("authenticate", wrong) from wrong
+            raise _rejection("authenticate", wrong) from None
 
     def _room(self, asked: HandshakeRequest, principal: Principal) -> str | None:
         if self.choose_session is None:
@@ -93,7 +93,7 @@ class Admission:
         try:
             return self.choose_session(asked, principal) or None
         except Exception as wrong:
-            raise _rejection("choose_session", wrong) from wrong
+            raise _rejection("choose_session", wrong) from None
 
 
 def _principal(found: object) -> Principal:

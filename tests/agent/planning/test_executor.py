@@ -11,6 +11,7 @@ import trio.testing
 from tests.agent.planning.work import Workshop, failing, hang, planned
 from tests.agent.stage import NO, Stage
 from trio_agent_rt.agent import Executor, PlannedStep, TaskRun, ToolCall, ToolSet
+from trio_agent_rt.agent.failures import describe_error
 from trio_agent_rt.errors import PlanError, ToolError
 from trio_agent_rt.protocol import (
     ConfirmationRequested,
@@ -130,6 +131,19 @@ async def test_other_tools_than_the_runs_own_can_be_given(autojump_clock: Clock)
         return (await shop.executor.execute(run, [planned("a")], tools=tools)).outputs
 
     assert (await stage.play(agent)).output == {"a": "a done"}
+
+
+async def test_a_step_that_was_planned_away_before_its_start_is_an_error() -> None:
+    shop = Workshop()
+    stage = shop.stage(steps := [planned("a", need_confirmation=True), planned("b")])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shop.play, steps, stage)
+        await stage.until(ConfirmationRequested)
+        await trio.testing.wait_all_tasks_blocked()
+        stage.run.plan([steps[0].shown()])
+        stage.answer("a")
+    assert isinstance(stage.error, ExceptionGroup)
+    assert describe_error(stage.error) == "RuntimeError: step 'b' is no longer in the plan"
 
 
 # --- failure

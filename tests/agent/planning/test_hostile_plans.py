@@ -65,25 +65,29 @@ async def test_a_cancel_ends_it_wherever_it_is(answers: list[Any], started: int)
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "error"),
     [
-        {"text": "{{a.output.__class__}}"},
-        {"text": "{{b.output}}"},
-        {"text": "{{" * 10_000},
-        {"text": "\udcff"},
-        {"text": None},
-        {"text": 10**400},
-        {"text": ["x"] * 1000},
-        {"text": {"{{a.output}}": 1}},
+        (
+            {"text": "{{a.output.__class__}}"},
+            "B (b): {{a.output.__class__}}: a.output is a text, so it has no field '__class__'",
+        ),
+        ({"text": "{{b.output}}"}, "the steps wait for each other: b → b"),
+        ({"text": "{{" * 10_000}, None),
+        ({"text": "\udcff"}, "the plan is not valid JSON: "),
+        ({"text": None}, "B (b): say: Expected `str`, got `null` - at `text`"),
+        ({"text": 10**400}, "B (b): say: Expected `str`, got `int` - at `text`"),
+        ({"text": ["x"] * 1000}, "B (b): say: Expected `str`, got `array` - at `text`"),
+        ({"text": {"{{a.output}}": 1}}, "B (b): say: Expected `str`, got `object` - at `text`"),
     ],
     ids=range(8),
 )
-async def test_whatever_the_plan_the_task_ends_with_a_text(
-    arguments: dict[str, Any], autojump_clock: Clock
+async def test_whatever_the_plan_the_task_ends_and_says_why(
+    arguments: dict[str, Any], error: str | None, autojump_clock: Clock
 ) -> None:
     second = {**step("b", "say", "a"), "arguments": arguments}
     _, _, completed = await play(plan(step("a", "say", text="x"), second))
-    assert completed.outcome in {"succeeded", "failed"}
+    assert completed.success == (error is None)
+    assert (completed.error or "").startswith(error or "")
 
 
 async def test_fifty_steps_that_all_hang_are_cut_off_in_their_time(autojump_clock: Clock) -> None:

@@ -71,7 +71,7 @@ async def test_the_model_is_told_the_tools_the_context_and_the_task() -> None:
     listed = json.loads(system.content.rpartition("Tools:\n")[2])
     assert [each["name"] for each in listed] == ["add", "say", "fire", "fail", "hang"]
     assert listed[1]["parameters"]["required"] == ["text"]
-    assert context == ChatMessage(role="system", content='Context: {"lang":"de","odd":[1,2]}')
+    assert context == ChatMessage(role="user", content='Context: {"lang":"de","odd":[1,2]}')
     assert user == ChatMessage(role="user", content="a task")
 
 

@@ -62,6 +62,10 @@ def test_inside_a_longer_text_references_become_text(text: str, value: str) -> N
     assert resolve(text, OUTPUTS) == value
 
 
+def test_a_text_is_brought_in_whole_however_long() -> None:
+    assert len(resolve("<{{a.output}}>", {"a": "x" * 1_000_000})) == 1_000_002
+
+
 def test_what_a_reference_brings_in_is_not_looked_at_again() -> None:
     assert resolve("{{x.output}}!", {"x": "{{a.output}}", "a": "secret"}) == "{{a.output}}!"
     assert resolve("{{x.output}}", {"x": ["{{a.output}}"]}) == ["{{a.output}}"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
+import trio
+import trio.testing
+from rich.console import Console
 
 from trio_agent_rt.cli.endings import OutputLost
-from trio_agent_rt.cli.view import JsonScreen, PlainScreen
+from trio_agent_rt.cli.view import JsonScreen, PlainScreen, TerminalScreen
 from trio_agent_rt.cli.view.screen import write_out
 from trio_agent_rt.events import SessionView
 from trio_agent_rt.protocol import (
@@ -118,3 +121,23 @@ def test_output_that_nobody_takes_is_a_complaint(error: OSError, said: str) -> N
     with pytest.raises(OutputLost) as lost:
         write_out(Full(), "text")
     assert str(lost.value) == said
+
+
+async def test_a_prompt_that_ends_with_the_drawing_does_not_start_it_again() -> None:
+    """A cancel reaches both, in any order: the terminal is given back all the same."""
+    for _ in range(20):
+        stream = _Utf8()
+        screen = TerminalScreen(stream, console=Console(file=stream, force_terminal=True))
+
+        async def ask(screen: TerminalScreen = screen) -> None:
+            with screen.asking("Sure? "):
+                await trio.sleep_forever()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(screen.animate)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        shown = stream.getvalue()
+        assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")

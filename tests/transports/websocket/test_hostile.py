@@ -37,7 +37,7 @@ AT_ONCE = 100
 SEED = 20240229
 
 LIMITS = Limits(
-    handshake_timeout=0.5,
+    handshake_timeout=2,  # the honest one shares two cores with a hundred attackers
     write_timeout=0.5,
     close_timeout=0.2,
     heartbeat_interval=1,
@@ -225,9 +225,9 @@ def _resident_bytes() -> int:
 
 @pytest.mark.hang_guard(120)
 async def test_two_thousand_hostile_peers_leave_nothing_and_a_healthy_one_is_served(
-    caplog: pytest.LogCaptureFixture,
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.WARNING, logger="trio_agent_rt")
     chance = random.Random(SEED)
     lives: list[float] = []
 
@@ -237,6 +237,10 @@ async def test_two_thousand_hostile_peers_leave_nothing_and_a_healthy_one_is_ser
             assert await whole_life(address) == "succeeded"
             lives.append(trio.current_time() - began)
 
+    # What other tests have left is not looked through again and again.
+    gc.collect()
+    gc.freeze()
+    request.addfinalizer(gc.unfreeze)
     async with serving(limits=LIMITS) as (_, address):
         # What is allocated once, by whoever comes first, is not what is measured.
         await attack(address, 20 * len(HOSTILE), chance)

@@ -295,3 +295,13 @@ async def _deaf(peer: RawPeer) -> None:
 async def _half_a_frame(peer: RawPeer) -> None:
     await peer.shake_hands()
     await peer.send(frame(TEXT, b"x" * 1000)[:500])
+
+
+async def test_a_realtime_agent_that_is_not_open_cannot_be_served() -> None:
+    realtime = RealtimeAgent(quick)
+    with pytest.raises(RuntimeError, match="is not open"):
+        await serve_websocket(realtime, port=0)
+    async with realtime:
+        pass
+    with pytest.raises(RuntimeError, match="is not open"):
+        await serve_websocket(realtime, port=0)

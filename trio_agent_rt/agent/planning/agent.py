@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -104,7 +104,7 @@ class PlanningAgent:
         ]
         if run.context:
             context = msgspec.json.encode(to_jsonable(run.context)).decode()
-            messages.insert(1, ChatMessage(role="system", content=f"Context: {context}"))
+            messages.insert(1, ChatMessage(role="user", content=f"Context: {context}"))
         request = LLMRequest(
             messages=messages,
             purpose="plan",
@@ -176,8 +176,7 @@ def _failure(steps: Iterable[PlannedStep], execution: Execution) -> str:
     )
 
 
-def _output(steps: Iterable[PlannedStep], execution: Execution) -> object:
-    steps = list(steps)
+def _output(steps: Sequence[PlannedStep], execution: Execution) -> object:
     needed = {each for step in steps for each in step.depends_on}
     last = [each.id for each in steps if each.id not in needed]
     if len(last) == 1:

@@ -73,6 +73,7 @@ class TerminalScreen(Screen):
         self._transcript = Transcript(each=False)
         self._session: SessionView | None = None
         self._live: Live | None = None
+        self._animated = False
         self._held: list[Text] = []
 
     def show(self, event: Event, session: SessionView) -> None:
@@ -95,6 +96,7 @@ class TerminalScreen(Screen):
 
     async def animate(self) -> None:
         """Draw what runs, ten times a second."""
+        self._animated = True
         self._start()
         try:
             while True:
@@ -102,6 +104,7 @@ class TerminalScreen(Screen):
                     self._live.refresh()
                 await trio.sleep(_FRAME_INTERVAL)
         finally:
+            self._animated = False
             self._stop()
 
     @contextmanager
@@ -115,7 +118,7 @@ class TerminalScreen(Screen):
         finally:
             held, self._held = self._held, []
             self._write(held)
-            if drawn:
+            if drawn and self._animated:  # it may have ended meanwhile, by the same cancel
                 self._start()
 
     def restore(self) -> None:

@@ -121,8 +121,6 @@ class WebSocketConnector:
             return LinkClosed(f"the peer has broken the WebSocket protocol: {error}")
         return unfinished_handshake(self.url, bytes(stream.opening), timeout=None)
 
-    # --- up to the open WebSocket
-
     async def _open_stream(self, deadline: float) -> trio.abc.Stream:
         waiting = deadline - trio.current_time()
         with trio.CancelScope(deadline=deadline):

@@ -84,10 +84,13 @@ async def serve_websocket(
     Raises:
         OSError: when it cannot listen there; the text says what to change.
         ValueError: when an argument cannot be right.
+        RuntimeError: when `realtime` is not open.
 
     Cancellation: closes the connections with 1001 first, within a second. If `realtime`
     was cancelled by the same, its tasks end before, and their last messages are sent.
     """
+    if realtime.phase == "closed":
+        raise RuntimeError("the RealtimeAgent is not open: serve it inside its `async with`")
     if not path.startswith("/") or "?" in path or "#" in path:
         raise ValueError(f"path must begin with / and have no query, not {path!r}")
     admission = Admission(

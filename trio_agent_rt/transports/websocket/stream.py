@@ -70,8 +70,6 @@ class WebSocketStream(BoundedStream):
         self._close_sent = False
         self._budget = FrameBudget(trio.current_time())
 
-    # --- for trio-websocket
-
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write `data`, unless the peer is not let in yet or was sent a close frame."""
         if self._released:
@@ -105,8 +103,6 @@ class WebSocketStream(BoundedStream):
         self._released = True
         self._end()
         await trio.lowlevel.checkpoint()
-
-    # --- for its owner
 
     @property
     def torn(self) -> bool:
@@ -146,8 +142,6 @@ class WebSocketStream(BoundedStream):
         finally:
             self._torn = True
             await trio.aclose_forcefully(self.transport)
-
-    # --- its own
 
     async def _write(self, data: bytes | bytearray | memoryview) -> None:
         # Cancelled here, nothing is torn; after this there is no cancelled checkpoint

@@ -98,8 +98,6 @@ class Visit:
         host, port = self._remote
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    # --- what others ask of it; never waits
-
     def close(self, code: CloseCode, reason: str) -> None:
         """End it: with `code`, or with a 503 if the peer was not let in yet."""
         if self._connection is not None:
@@ -111,8 +109,6 @@ class Visit:
     def cut(self) -> None:
         """End it at once, without a word."""
         self._whole.cancel()
-
-    # --- its life
 
     async def attend(self) -> None:
         """Serve the peer until it is gone. Raises nothing that is the peer's fault."""
@@ -226,8 +222,6 @@ class Visit:
             return False
         return True
 
-    # --- while it is served
-
     async def _serve(self, stream: WebSocketStream, connection: Connection) -> None:
         assert self._websocket is not None
         flushed = trio.Event()
@@ -287,8 +281,6 @@ class Visit:
             if not answered:
                 connection.close(CloseCode.HEARTBEAT_MISSED, "a ping was not answered", flush=False)
                 return
-
-    # --- its end
 
     def _note_how_it_ended(self, stream: WebSocketStream, connection: Connection) -> None:
         if stream.torn:
