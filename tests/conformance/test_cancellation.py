@@ -32,6 +32,7 @@ class Work:
     def __init__(self) -> None:
         self.alive = 0
         self.started: list[str] = []
+        self.ended = trio.Event()
 
     async def __call__(self, task: str, run: TaskRun) -> object:
         self.started.append(run.task_id)
@@ -43,6 +44,7 @@ class Work:
                 for _ in range(5):
                     await trio.lowlevel.checkpoint()
             self.alive -= 1
+            self.ended.set()
 
     async def _work(self, task: str, run: TaskRun) -> object:
         run.plan(["First", "Second"])
@@ -309,8 +311,8 @@ async def test_the_last_disconnect_with_linger_zero(serving: Serving) -> None:
             await peer.until(StepStarted)
             assert work.alive == 1
         with trio.fail_after(5):
-            while work.alive:
-                await trio.lowlevel.checkpoint()
+            await work.ended.wait()
+        assert work.alive == 0
 
 
 async def test_losing_a_connection_touches_no_other(serving: Serving) -> None:

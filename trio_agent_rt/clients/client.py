@@ -185,8 +185,8 @@ class AgentClient:
             with trio.move_on_after(_LEAVE_TIMEOUT, shield=True):
                 await self._done.wait()
         self._background.cancel(reason="the client was left")
-        self._commands.fail(_was_left())
         self._session.finish(None)
+        self._commands.fail(_was_left())
         # It is told of no exception, so it raises none; what it waits for was cancelled.
         if self._nursery is not None:
             await self._nursery.__aexit__(None, None, None)

@@ -84,8 +84,8 @@ class Lifeline:
             self.over = errors.ConnectionLost(f"the client has failed: {type(exc).__name__}")
             self.over.__cause__ = exc
         if self.over is not None:
-            self._commands.fail(self.over)
             self._session.finish(self.over)
+            self._commands.fail(self.over)
         self.settled.set()
 
     async def _follow(self) -> Exception | None:

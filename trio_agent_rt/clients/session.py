@@ -46,6 +46,9 @@ _ENDED_TASKS = 32
 `ClientTask` keeps it anyway."""
 
 
+_RESULT_UNKNOWN = "the task ended while the connection was gone, and its result is no longer known"
+
+
 class FollowedSession:
     """One session, followed over any number of connections.
 
@@ -185,10 +188,13 @@ class FollowedSession:
 
     def _submitted_again(self, task: ClientTask) -> Callable[[Pending], None]:
         def answered(pending: Pending) -> None:
-            if pending.answer is None:
-                self._lose(task, pending.error)
-            else:
+            if pending.answer is not None:
                 self.settle_doubt(task, pending.answer)
+            elif isinstance(pending.error, errors.ClientError):
+                task.finish(pending.error)
+                self._retire(task)
+            else:
+                self._lose(task, f"what became of the task cannot be asked: {pending.error}")
 
         return answered
 
@@ -201,12 +207,8 @@ class FollowedSession:
             self._lose(task)
         task.in_doubt = False
 
-    def _lose(self, task: ClientTask, cause: Exception | None = None) -> None:
-        error = errors.SessionLost(
-            "the task ended while the connection was gone, and its result is no longer known"
-        )
-        error.__cause__ = cause
-        task.finish(error)
+    def _lose(self, task: ClientTask, why: str = _RESULT_UNKNOWN) -> None:
+        task.finish(errors.SessionLost(why))
         self._retire(task)
 
     def find(self, task_id: str | None) -> ClientTask | None:

@@ -20,22 +20,31 @@ class Limits:
     """Bounds for what peers can make a server hold, and for how long it waits for them.
 
     Args:
-        max_connections: open at the same time; more are closed with 1013.
+        max_connections: open at the same time; more are closed with 1013. The default
+            fits the 1024 files that a process may have open by default on Linux.
         max_sessions: alive at the same time. Beyond it, the oldest one that lingers
-            without a task gives way; if there is none, new connections are refused.
+            without a task gives way; if there is none, new connections are refused. The
+            default is ten for each connection, at a few kB each.
         max_tasks_per_session: not ended at the same time, those that are queued included.
+            The default is far beyond what a panel shows.
         max_message_bytes: of one message of a client. The default is that of
             trio-websocket and of `websockets`: 1 MiB.
         max_commands_per_second: that a connection may send on average; more closes it
-            with 1008.
-        command_burst: that it may send at once, after a silence.
-        log_bytes: of JSON in the log of one session, beside its `buffer_size`.
-        handshake_timeout: seconds for a peer to get through TLS and the handshake.
-        write_timeout: seconds for a peer to take what is written to it.
-        close_timeout: seconds for a peer to answer a close.
-        heartbeat_interval: seconds between two pings; what PROTOCOL says of SSE, and below
+            with 1008. The default is ten times what a person can click.
+        command_burst: that it may send at once, after a silence; the default is what a
+            client sends again after a reconnect, with room to spare.
+        log_bytes: of JSON in the log of one session, beside its `buffer_size`, and held
+            back by one connection. The default holds 100 events of 80 kB.
+        handshake_timeout: seconds for a peer to get through TLS and the handshake. The
+            default is that of `websockets`.
+        write_timeout: seconds for a peer to take what is written to it, at most 256 KiB
+            at a time; the default fits a line of 26 kB/s.
+        close_timeout: seconds for a peer to answer a close; what a shutdown has left for
+            it. In a shutdown it is never more than 0.8 s.
+        heartbeat_interval: seconds between two pings; what the wire contract says of SSE, and below
             the 30–60 s at which proxies drop an idle connection.
-        heartbeat_timeout: seconds for the answer to a ping.
+        heartbeat_timeout: seconds for the answer to a ping; with the interval above, a
+            lost peer is noticed within half a minute.
     """
 
     max_connections: int = field(default=1000, validator=_positive)
