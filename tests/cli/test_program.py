@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,3 +126,10 @@ async def test_the_package_is_a_program(tmp_path: Path) -> None:
     done = await run_program("run", "what is 6*7", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert "42" in done.out
+
+
+def test_a_closed_standard_output_is_a_sentence_and_no_traceback() -> None:
+    program = f"exec {shlex.quote(sys.executable)} -m trio_agent_rt run 'what is 2+2' >&-"
+    done = subprocess.run(["/bin/sh", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == "trio-agent-rt: cannot write the output: there is no standard output\n"

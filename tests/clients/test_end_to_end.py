@@ -17,6 +17,7 @@ from trio_agent_rt.errors import (
     Busy,
     ConnectionLost,
     ConnectionRejected,
+    MessageTooLarge,
     SessionLost,
     TaskCancelled,
     TaskFailed,
@@ -378,3 +379,15 @@ async def test_leaving_leaves_the_task_to_whoever_comes_back() -> None:
                     if isinstance(event, ConfirmationRequested):
                         assert await client.task(task_id).confirm(event.step_id) == "applied"
                 assert await client.task(task_id).result()
+
+
+async def test_a_command_that_is_too_large_is_refused_and_nothing_else_is_lost() -> None:
+    with trio.fail_after(10):
+        async with served(agent) as (_, address), open_websocket_client(address.url) as client:
+            task = await client.submit("ask")
+            with pytest.raises(MessageTooLarge, match="at most 1048576"):
+                await client.submit("x" * 2_000_000)
+            async for event in task:
+                if isinstance(event, ConfirmationRequested):
+                    await task.confirm(event.step_id)
+            assert (await task.wait()).success

@@ -130,3 +130,87 @@ async def test_waiting_for_a_task_can_be_cancelled_without_harm_to_it() -> None:
             await running.result()
         go_on.set()
         assert await running.result() == 1
+
+
+async def test_a_cancel_that_an_agent_has_kept_and_raises_again_is_its_failure_alone() -> None:
+    going_on = trio.Event()
+
+    async def agent(task: str, run: TaskRun) -> object:
+        if task == "bystander":
+            await going_on.wait()
+            return "unharmed"
+        kept: list[BaseException] = []
+        with trio.move_on_after(0):
+            try:
+                await trio.sleep_forever()
+            except trio.Cancelled as exc:
+                kept.append(exc)
+                raise
+        raise kept[0]
+
+    async with RealtimeAgent(agent) as realtime:
+        bystander = realtime.submit("bystander")
+        assert (await realtime.submit("x").wait()).outcome == "failed"
+        assert realtime.phase == "serving"
+        going_on.set()
+        assert await bystander.result() == "unharmed"
+
+
+async def test_a_nursery_that_an_agent_leaves_open_is_its_failure_alone() -> None:
+    going_on = trio.Event()
+
+    async def agent(task: str, run: TaskRun) -> object:
+        if task == "bystander":
+            await going_on.wait()
+            return "unharmed"
+        await trio.open_nursery().__aenter__()
+        return "left it open"
+
+    async with RealtimeAgent(agent) as realtime:
+        bystander = realtime.submit("bystander")
+        await realtime.submit("x").wait()
+        assert realtime.phase == "serving"
+        going_on.set()
+        assert await bystander.result() == "unharmed"
+
+
+async def test_an_output_that_answers_every_question_with_an_exception_is_encoded() -> None:
+    class Evil:
+        @property
+        def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+            raise RuntimeError("ask me not")
+
+    async def agent(task: str, run: TaskRun) -> object:
+        return Evil()
+
+    async with RealtimeAgent(agent) as realtime, viewer(realtime) as me:
+        me.send(SubmitTask(task="x"))
+        completed = await me.until(TaskCompleted)
+        assert completed.success
+        assert "not encodable" in completed.output
+
+
+async def test_an_interrupt_in_an_agents_code_ends_all_and_comes_out() -> None:
+    """Ctrl-C reaches whatever code runs: a shutdown that waits for tasks must not hang."""
+
+    async def agent(task: str, run: TaskRun) -> object:
+        if task == "busy":
+            await trio.lowlevel.checkpoint()
+            raise KeyboardInterrupt
+        await trio.sleep_forever()
+
+    ended = False
+    with pytest.raises(KeyboardInterrupt):
+        async with RealtimeAgent(agent) as realtime:
+            other = realtime.submit("x")
+            await trio.testing.wait_all_tasks_blocked()
+            realtime.submit("busy")
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await realtime.wait_tasks_ended()
+                    assert (await other.wait()).outcome == "cancelled"
+                    ended = True
+    assert ended
+    assert realtime.phase == "closed"  # pyright: ignore[reportPossiblyUnboundVariable]

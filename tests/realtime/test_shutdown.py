@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -332,3 +334,23 @@ async def test_a_viewer_that_leaves_after_the_end_harms_nobody() -> None:
 def test_a_senseless_option_is_refused_at_once(option: str) -> None:
     with pytest.raises(ValueError, match=f"{option} must be"):
         RealtimeAgent(quick, **{option: -1})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("agent", [None, 5, "agent"])
+def test_what_is_no_agent_is_refused_at_once(agent: Any) -> None:
+    with pytest.raises(TypeError, match="async function"):
+        RealtimeAgent(agent)
+
+
+def test_a_buffer_counts_whole_events() -> None:
+    with pytest.raises(TypeError, match="buffer_size"):
+        RealtimeAgent(quick, buffer_size=1.5)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("task", [None, 5, ""])
+async def test_a_task_that_says_nothing_is_refused(task: Any) -> None:
+    async with RealtimeAgent(quick) as realtime:
+        with pytest.raises(ValueError, match="task must be a text"):
+            realtime.submit(task)
+        with pytest.raises(ValueError, match="cannot be broadcast"):
+            realtime.broadcast(task)

@@ -43,7 +43,7 @@ def describe_error(exc: BaseException) -> str:
         exc = next((each for each in members if not is_cancelled(each)), members[0])
     try:
         text = str(exc)
-    except Exception:  # an exception whose __str__ is broken
+    except (Exception, SystemExit, GeneratorExit):  # an exception whose __str__ is broken
         text = ""
     if not isinstance(exc, AgentRTError):
         text = f"{type(exc).__name__}: {text}" if text else type(exc).__name__

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import trio
@@ -36,6 +36,7 @@ from ..protocol import (
     StepCompleted,
     StepFailed,
     StepResult,
+    StepStatus,
     TaskCompleted,
     TaskState,
 )
@@ -133,6 +134,8 @@ class TaskRun:
         planned: dict[str, PlanStep] = {}
         for each in steps:
             step = self._named(each, planned, taken) if isinstance(each, str) else each
+            if step.status not in get_args(StepStatus):
+                raise ValueError(f"step {step.id!r}: {step.status!r} is no status of a step")
             if step.id in planned:
                 raise ValueError(f"two steps of the plan have the id {step.id!r}")
             begun = known.get(step.id)

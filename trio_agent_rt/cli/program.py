@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import functools
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 import trio
 
@@ -61,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: those of the command line, or None for this process's own.
     """
+    if cast("TextIO | None", sys.stderr) is None:
+        sys.stderr = _nowhere()
+    if cast("TextIO | None", sys.stdout) is None:
+        sys.stdout = _nowhere()
+        return _complain(OutputLost(OSError(errno.EBADF, "there is no standard output")))
     try:
         with Interrupts() as interrupts:
             options = make_parser().parse_args(arguments)
@@ -71,6 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if complaint is None:
             raise
         return _complain(complaint)
+
+
+def _nowhere() -> TextIO:
+    """What stands for a standard stream that was closed before the program began."""
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
 
 
 def _complain(complaint: Complaint) -> int:

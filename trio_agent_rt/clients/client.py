@@ -52,6 +52,7 @@ def open_websocket_client(
     connect_timeout: float = 10.0,
     command_timeout: float = 30.0,
     max_message_bytes: int = 64 * 1024 * 1024,
+    max_command_bytes: int = 1024 * 1024,
     max_buffered_events: int = 10_000,
 ) -> AgentClient:
     """A client of a WebSocket server, to be entered with `async with`.
@@ -69,6 +70,8 @@ def open_websocket_client(
         command_timeout: how long the server may take to answer a command, in seconds,
             reconnects included. Cancelling has no such bound; see `ClientTask.cancel`.
         max_message_bytes: the largest message to take from the server.
+        max_command_bytes: the largest command to send; what is larger is refused here,
+            since a server closes the connection for it. The default is the server's.
         max_buffered_events: how many events to hold for each task and for each iterator
             that is behind; where the oldest give way, it finds a `GapOccurred`.
 
@@ -89,6 +92,7 @@ def open_websocket_client(
         last_position=last_position,
         connect_timeout=connect_timeout,
         command_timeout=command_timeout,
+        max_command_bytes=max_command_bytes,
         max_buffered_events=max_buffered_events,
     )
 
@@ -119,6 +123,7 @@ class AgentClient:
         last_position: Position | str | None = None,
         connect_timeout: float = 10.0,
         command_timeout: float = 30.0,
+        max_command_bytes: int = 1024 * 1024,
         max_buffered_events: int = 10_000,
     ) -> None:
         if session is None and last_position is not None:
@@ -126,13 +131,14 @@ class AgentClient:
         for name, value in (
             ("connect_timeout", connect_timeout),
             ("command_timeout", command_timeout),
+            ("max_command_bytes", max_command_bytes),
             ("max_buffered_events", max_buffered_events),
         ):
             if not value > 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
         self._connector = connector
         self._command_timeout = command_timeout
-        self._commands = Commands()
+        self._commands = Commands(max_bytes=max_command_bytes)
         self._session = FollowedSession(
             session_id=session,
             position=_position(last_position),
@@ -250,6 +256,7 @@ class AgentClient:
         Raises:
             Busy: when a task runs and the server's policy is to reject, or its queue is full.
             ShuttingDown: when the server is about to stop.
+            MessageTooLarge: when it has more bytes than `max_command_bytes`.
             CommandRefused, ProtocolError: when it refuses for another reason.
             CommandTimedOut: when it did not answer within `command_timeout`.
             ConnectionLost, SessionLost: when it can no longer be asked.

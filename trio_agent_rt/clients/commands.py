@@ -20,7 +20,14 @@ import attrs
 import trio
 
 from .. import errors
-from ..protocol import Acknowledged, CancelTask, Command, CommandFailed, SubmitTask
+from ..protocol import (
+    Acknowledged,
+    CancelTask,
+    Command,
+    CommandFailed,
+    SubmitTask,
+    encode_command,
+)
 from .afresh import afresh
 
 __all__ = ["Commands", "Pending", "error_of"]
@@ -78,7 +85,8 @@ class Pending:
 class Commands:
     """The unanswered commands of one client, in the order in which they were issued."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._numbers = itertools.count(1)
         self._unanswered: dict[str, Pending] = {}
         self._to_send: deque[Pending] = deque()
@@ -87,9 +95,19 @@ class Commands:
     def issue(
         self, command: Command, on_answer: Callable[[Pending], None] | None = None
     ) -> Pending:
-        """`command` under a request id, to be sent as soon as there is a connection."""
+        """`command` under a request id, to be sent as soon as there is a connection.
+
+        Raises:
+            MessageTooLarge: when a server would close the connection for it.
+        """
         request_id = str(next(self._numbers))
-        pending = Pending(attrs.evolve(command, request_id=request_id), on_answer)
+        numbered = attrs.evolve(command, request_id=request_id)
+        size = len(encode_command(numbered).encode())
+        if size > self._max_bytes:
+            raise errors.MessageTooLarge(
+                f"the command has {size} bytes; at most {self._max_bytes} can be sent"
+            )
+        pending = Pending(numbered, on_answer)
         self._unanswered[request_id] = pending
         self._to_send.append(pending)
         self._changed.unpark_all()

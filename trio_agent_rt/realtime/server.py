@@ -68,9 +68,12 @@ class RealtimeAgent:
         drain_timeout: float = 0.0,
         limits: Limits | None = None,
     ) -> None:
+        if not callable(agent):
+            raise TypeError(f"agent must be an async function (task, run), not {agent!r}")
         if busy not in get_args(BusyPolicy):
             raise ValueError(f"busy must be one of {', '.join(get_args(BusyPolicy))}, not {busy!r}")
         _check_at_least(1, buffer_size=buffer_size)
+        _check_counts(buffer_size=buffer_size, max_queued=max_queued)
         _check_at_least(
             0,
             broadcast_interval=broadcast_interval,
@@ -183,8 +186,11 @@ class RealtimeAgent:
             ShuttingDown: when the server takes no new work, or is not open.
             TooManyConnections: when a new session is needed and there is no room for it.
             UnknownSession: when there is no session of that id.
-            ValueError: when a task of that id has ended already in that session.
+            ValueError: when the task is blank, or one of that id has ended already in
+                that session.
         """
+        if not _says_something(task):
+            raise ValueError(f"task must be a text that says something, not {task!r}")
         if self.phase != "serving":
             raise ShuttingDown("the RealtimeAgent is not open, or is shutting down")
         target = self._new_session(None) if session is None else self._find(session)
@@ -207,7 +213,7 @@ class RealtimeAgent:
             ValueError: when the type is empty or one of the protocol's.
             UnknownSession: when there is no session of that id.
         """
-        if not type or type in RESERVED_TYPES:
+        if not _says_something(type) or type in RESERVED_TYPES:
             raise ValueError(f"{type!r} cannot be broadcast: the protocol uses it, or it is empty")
         targets = list(self._sessions.values()) if session is None else [self._find(session)]
         for each in targets:
@@ -315,5 +321,16 @@ class RealtimeAgent:
 
 def _check_at_least(least: float, **values: float | None) -> None:
     for name, value in values.items():
-        if value is not None and not value >= least:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and value >= least):
             raise ValueError(f"{name} must be {least:g} or more, not {value!r}")
+
+
+def _check_counts(**values: object) -> None:
+    for name, value in values.items():
+        if not isinstance(value, int):
+            raise TypeError(f"{name} is a count, so it cannot be {value!r}")
+
+
+def _says_something(text: object) -> bool:
+    return isinstance(text, str) and bool(text.strip())

@@ -139,17 +139,22 @@ class Supervisor:
 
     async def _supervise(self) -> None:
         with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                self._inner = nursery
-                self._opened.set()
-                await self.draining.wait()
-                await self._drain()
-                self._cancel_all()
-                while self._tasks():
-                    await self._changed.wait()
-                self.tasks_ended.set()
+            try:
+                async with trio.open_nursery() as nursery:
+                    self._inner = nursery
+                    self._opened.set()
+                    await self.draining.wait()
+                    await self._drain()
+                    self._cancel_all()
+                    while self._tasks():
+                        await self._changed.wait()
+                    self.phase = "closed"
+                    nursery.cancel_scope.cancel(reason="the server has shut down")
+            finally:
+                # Also when Ctrl-C came in the middle of an agent's code, and ended all.
                 self.phase = "closed"
-                nursery.cancel_scope.cancel(reason="the server has shut down")
+                self.draining.set()
+                self.tasks_ended.set()
 
     async def _drain(self) -> None:
         while self._tasks() and trio.current_time() < self._drain_until:

@@ -19,11 +19,11 @@ before its cancel reached it has succeeded.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import trio
@@ -32,6 +32,7 @@ from attrs import frozen
 from ..agent import Answer, TaskRun, ToolSet
 from ..agent.confirmation import Decision
 from ..agent.failures import describe_error
+from ..agent.isolation import Ending, run_apart
 from ..errors import TaskCancelled, TaskError, TaskFailed
 from ..events import Throttle
 from ..protocol import (
@@ -78,37 +79,6 @@ class EndedTask:
     """Its terminal message, as it went over the wire."""
     late_answers: Mapping[str, Outcome]
     """What an answer to the question of a step comes to now, by the step's id."""
-
-
-class _Attempt:
-    """Runs the agent's code apart: whatever comes out of it is kept, not raised.
-
-    What belongs to the world around (a cancel from outside the task, Ctrl-C) goes on.
-    """
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        if exc is None or _is_for_others(exc):
-            return False
-        self.error = exc
-        return True
-
-
-def _is_for_others(exc: BaseException) -> bool:
-    if isinstance(exc, BaseExceptionGroup):
-        members = cast("BaseExceptionGroup[BaseException]", exc).exceptions
-        return any(_is_for_others(each) for each in members)
-    return isinstance(exc, trio.Cancelled | KeyboardInterrupt)
 
 
 class RunningTask:
@@ -240,7 +210,7 @@ class RunningTask:
             self._session.watch(self)
             if self._started_at is None:
                 self._session.forget_queued(self)
-                self._complete(None, None)
+                self._complete(Ending())
             else:
                 self.run.emit(
                     StatusChanged(
@@ -260,17 +230,15 @@ class RunningTask:
 
         Cancellation: ends it as cancelled, and goes on.
         """
-        attempt, output, returned = _Attempt(), None, False
+        ending = Ending()
         try:
             if not self.scope.cancel_called:
                 self.run.set_state("planning", "Planning")
-            with attempt, self.scope:
-                await trio.lowlevel.checkpoint()
-                output = await self._session.agent(self.text, self.run)
-                returned = True
+            agent = functools.partial(self._session.agent, self.text, self.run)
+            await run_apart(self.scope, agent, ending)
         finally:
             self._wake.close()
-            self._complete(output, attempt.error, returned=returned)
+            self._complete(ending)
 
     async def _pump_progress(self) -> None:
         """Publish what the throttle holds back when its time has come."""
@@ -292,7 +260,7 @@ class RunningTask:
         steps = ", ".join(self.run.running_steps) or "no step"
         asked = self._cancel.at if self._cancel else trio.current_time()
         seconds = trio.current_time() - asked
-        _log.warning("task %s still runs %s, %.1f s after its cancel", self.id, steps, seconds)
+        _log.warning("task %r still runs %s, %.1f s after its cancel", self.id, steps, seconds)
 
     def _emit(self, event: Event) -> None:
         if self.completed is not None and not isinstance(event, TaskCompleted):
@@ -315,18 +283,19 @@ class RunningTask:
             with contextlib.suppress(trio.WouldBlock):  # it is awake already
                 self._wake.send_nowait(None)
 
-    def _complete(
-        self, output: object, error: BaseException | None, *, returned: bool = False
-    ) -> None:
+    def _complete(self, ending: Ending) -> None:
         """Decide how it ended, and say so: the one place that does."""
-        outcome = self._outcome(error, returned=returned)
+        error = ending.error
+        outcome = self._outcome(ending)
         if outcome == "cancelled" and error is not None:
             self.run.cleanup_record.raised(error, "task")
         if error is not None and not isinstance(error, TaskError):
-            _log.error("task %s raised", self.id, exc_info=error)
-        summary = None
-        if isinstance(output, Answer):
-            output, summary = output.output, output.summary
+            _log.error("task %r raised", self.id, exc_info=error)
+        output, summary = ending.output, None
+        # Not isinstance: it asks the object, and an agent's may answer with an exception.
+        if issubclass(type(output), Answer):
+            answer = cast("Answer", output)
+            output, summary = answer.output, answer.summary
         if outcome != "cancelled" and self._started_at is not None:
             self._say_how_it_ended(outcome, error)
         completed = TaskCompleted(
@@ -346,10 +315,10 @@ class RunningTask:
         for callback in self.on_ended:
             callback(completed)
 
-    def _outcome(self, error: BaseException | None, *, returned: bool) -> TaskOutcome:
-        if returned and not self.run.interrupted_steps:
+    def _outcome(self, ending: Ending) -> TaskOutcome:
+        if ending.returned and not self.run.interrupted_steps:
             return "succeeded"
-        if error is not None and self._cancel is None:
+        if ending.error is not None and self._cancel is None:
             return "failed"
         return "cancelled"
 

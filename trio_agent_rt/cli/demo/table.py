@@ -19,8 +19,8 @@ _SUFFIXES = {".csv", ".tsv", ".txt"}
 _MAX_STEM = 60
 """Characters; the longest file name that is common has 255 bytes, which is 85 Chinese ones."""
 
-_ODD = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\"'“”‘’„«»「」『』`/\\\\]")
-"""What would end the quoted name in a sentence, or cannot be shown."""
+_ODD = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\"'“”‘’„«»「」『』`/\\\\{}]")
+"""What would end the quoted name in a sentence, read as a reference, or cannot be shown."""
 
 
 def put_table(file: str | None, folder: Path) -> str:
