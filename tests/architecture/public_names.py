@@ -69,7 +69,8 @@ def _is_text(node: ast.stmt | None) -> bool:
 
 def _has_docstring(cls: type, name: str) -> bool:
     """Whether a method is documented, here or in the class that it overrides it of."""
-    return any(getattr(each.__dict__.get(name), "__doc__", None) for each in cls.__mro__)
+    own = [each.__dict__[name] for each in cls.__mro__ if name in each.__dict__]
+    return any(getattr(each, "__doc__", None) for each in own)
 
 
 def _public_methods(node: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
