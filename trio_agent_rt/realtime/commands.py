@@ -57,7 +57,7 @@ def carry_out(command: Command, session: Session, connection: Connection) -> Non
         case Ping():
             _answer(command, connection, Pong())
         case _:
-            raise NotImplementedError(type(command).__name__)
+            raise TypeError(f"no such command: {type(command).__name__}")
 
 
 def _answer(command: Command, connection: Connection, *events: Event) -> None:

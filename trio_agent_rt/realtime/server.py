@@ -315,8 +315,7 @@ class RealtimeAgent:
 
     def forget(self, session: Session) -> None:
         """A session is over."""
-        if self._sessions.get(session.id) is session:
-            del self._sessions[session.id]
+        self._sessions.pop(session.id, None)
 
 
 def _check_at_least(least: float, **values: float | None) -> None:

@@ -263,8 +263,6 @@ class RunningTask:
         _log.warning("task %r still runs %s, %.1f s after its cancel", self.id, steps, seconds)
 
     def _emit(self, event: Event) -> None:
-        if self.completed is not None and not isinstance(event, TaskCompleted):
-            return  # from a thread that was left behind: the terminal message is the last
         if isinstance(event, StepProgressed | StepOutput):
             for each in self._throttle.offer(event, trio.current_time()):
                 self._session.publish(each)
