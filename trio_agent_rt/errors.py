@@ -12,6 +12,8 @@ AgentRTError
 │   ├── UnknownTask
 │   ├── UnknownStep
 │   ├── UnknownSession         no such session, or it is somebody else's
+│   │   └── SessionEnded         there was one, of whoever asks
+│   ├── Forbidden              may be seen, but not done, by whoever asks
 │   ├── TooManyConnections     the server holds as many as it may
 │   ├── RateLimited
 │   └── ShuttingDown
@@ -60,12 +62,14 @@ __all__ = [
     "ConnectFailed",
     "ConnectionLost",
     "ConnectionRejected",
+    "Forbidden",
     "LLMError",
     "MessageTooLarge",
     "NotThisProtocol",
     "PlanError",
     "ProtocolError",
     "RateLimited",
+    "SessionEnded",
     "SessionLost",
     "ShuttingDown",
     "StepTimeout",
@@ -152,10 +156,20 @@ class UnknownSession(CommandRefused):
     code = "unknown_session"
 
 
-class TooManyConnections(CommandRefused):
-    """The server holds as many connections as it may."""
+class SessionEnded(UnknownSession):
+    """The session has ended for good; told to nobody but whom it belonged to."""
 
-    code = "busy"
+
+class Forbidden(CommandRefused):
+    """Whoever asks may be shown the session, but not do this to it."""
+
+    code = "forbidden"
+
+
+class TooManyConnections(CommandRefused):
+    """The server, or one principal, holds as many connections as it may."""
+
+    code = "rate_limited"
 
 
 class RateLimited(CommandRefused):

@@ -276,7 +276,7 @@ async def test_ten_bad_messages_in_a_row_close_the_connection_and_nine_do_not() 
 async def test_a_flood_of_commands_closes_the_connection(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    limits = Limits(max_commands_per_second=10, command_burst=20)
+    limits = Limits(max_commands_per_minute=600, command_burst=20)
     async with RealtimeAgent(quick, limits=limits) as realtime, viewer(realtime) as me:
         for _ in range(3):
             for _ in range(20):
@@ -355,7 +355,7 @@ async def test_a_cancel_that_is_not_waited_for_is_carried_out_all_the_same() -> 
 
 
 async def test_big_messages_count_for_more_than_small_ones() -> None:
-    limits = Limits(max_commands_per_second=10, command_burst=20)
+    limits = Limits(max_commands_per_minute=600, command_burst=20)
     async with RealtimeAgent(quick, limits=limits) as realtime, viewer(realtime) as me:
         for _ in range(2):
             assert me.connection.closing is None

@@ -10,8 +10,24 @@ from .codec import (
     decode_event,
     encode_command,
     encode_event,
+    event_type,
 )
-from .framing import sse_event, websocket_close_frame, websocket_text_frame
+from .framing import (
+    sse_comment,
+    sse_event,
+    sse_retry,
+    websocket_close_frame,
+    websocket_text_frame,
+)
+from .http import (
+    HTTP_STATUSES,
+    check_client_id,
+    decode_http_answer,
+    decode_http_command,
+    encode_http_answer,
+    encode_http_command,
+    encode_http_failure,
+)
 from .jsonable import Plain, to_jsonable
 from .messages import (
     Acknowledged,
@@ -54,6 +70,7 @@ from .messages import (
 from .position import Position, new_epoch
 
 __all__ = [
+    "HTTP_STATUSES",
     "RESERVED_TYPES",
     "Acknowledged",
     "CancelTask",
@@ -94,14 +111,23 @@ __all__ = [
     "TaskState",
     "ToolInfo",
     "ToolsListed",
+    "check_client_id",
     "decode_command",
     "decode_event",
+    "decode_http_answer",
+    "decode_http_command",
     "encode_command",
     "encode_event",
+    "encode_http_answer",
+    "encode_http_command",
+    "encode_http_failure",
+    "event_type",
     "may_reconnect",
     "new_epoch",
     "shorten_reason",
+    "sse_comment",
     "sse_event",
+    "sse_retry",
     "to_jsonable",
     "websocket_close_frame",
     "websocket_text_frame",

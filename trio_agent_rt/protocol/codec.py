@@ -22,7 +22,16 @@ from ._schema import Record, record_of
 from .jsonable import MAX_OUTPUT_CHARS, to_jsonable
 from .position import Position
 
-__all__ = ["RESERVED_TYPES", "decode_command", "decode_event", "encode_command", "encode_event"]
+__all__ = [
+    "RESERVED_TYPES",
+    "decode_command",
+    "decode_event",
+    "decode_fields",
+    "decode_json",
+    "encode_command",
+    "encode_event",
+    "event_type",
+]
 
 _COMMANDS: dict[str, type[m.Command]] = {
     "task:submit": m.SubmitTask,
@@ -114,6 +123,11 @@ def encode_event(
     return _to_bytes(envelope)
 
 
+def event_type(event: m.Event) -> str:
+    """The wire's name for what kind of event it is."""
+    return event.type if isinstance(event, m.CustomEvent) else _EVENT_NAMES[type(event)]
+
+
 def encode_command(command: m.Command) -> str:
     """The JSON text of a command."""
     cls = type(command)
@@ -179,7 +193,7 @@ def decode_command(text: str | bytes) -> m.Command:
         if cls is None:
             known = ", ".join(sorted(_COMMANDS))
             raise UnknownMessageType(f"type: expected one of {known}, got {envelope.type[:64]!r}")
-        return cls(request_id=envelope.request_id, **_fields(cls, envelope.data))
+        return cls(request_id=envelope.request_id, **decode_fields(cls, envelope.data))
     except ProtocolError as exc:
         exc.request_id = _request_id(text)
         raise
@@ -196,7 +210,7 @@ def decode_event(text: str | bytes) -> m.Event:
     cls = _EVENTS.get(envelope.type, m.CustomEvent)
     fields: dict[str, Any] = {"type": envelope.type, "data": envelope.data}
     if cls is not m.CustomEvent:
-        fields = _fields(cls, envelope.data)
+        fields = decode_fields(cls, envelope.data)
     if envelope.request_id is not None and cls in (m.Acknowledged, m.CommandFailed):
         fields["request_id"] = envelope.request_id
     elif cls is m.Acknowledged:
@@ -219,8 +233,25 @@ def _envelope(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
         raise
 
 
-def _fields(cls: type, data: Any) -> dict[str, Any]:
-    return _checked(lambda: _RECORDS[cls].from_wire({} if data is None else data), "data")
+def decode_fields(cls: type, data: Any, prefix: str = "data") -> dict[str, Any]:
+    """The fields of a message out of its JSON object.
+
+    Args:
+        prefix: where the object stands in what the peer sent, for the error's text.
+
+    Raises:
+        BadMessage: when a field is missing or of the wrong kind; the text names it.
+    """
+    return _checked(lambda: _RECORDS[cls].from_wire({} if data is None else data), prefix)
+
+
+def decode_json(text: str | bytes) -> Any:
+    """Any JSON value.
+
+    Raises:
+        BadJSON: when it is not JSON (or not UTF-8, or nested beyond reason).
+    """
+    return _checked(lambda: _anything.decode(text))
 
 
 def _request_id(text: str | bytes) -> str | None:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from .close_codes import shorten_reason
 from .position import Position
 
-__all__ = ["sse_event", "websocket_close_frame", "websocket_text_frame"]
+__all__ = [
+    "sse_comment",
+    "sse_event",
+    "sse_retry",
+    "websocket_close_frame",
+    "websocket_text_frame",
+]
 
 _TEXT = 0x81
 _CLOSE = 0x88
@@ -31,10 +37,27 @@ def websocket_close_frame(code: int, reason: str = "") -> bytes:
     return bytes((_CLOSE, len(payload))) + payload
 
 
-def sse_event(payload: bytes, position: Position | None = None) -> bytes:
+def sse_event(payload: bytes, position: Position | None = None, *, name: str | None = None) -> bytes:
     """One event of a `text/event-stream`: its `id`, if it has a position, and its data.
 
     `payload` is JSON and so has no line break that would end the data early.
+
+    Args:
+        name: of the event, or None for none, so that a browser's `onmessage` sees it. Of
+            one with line breaks the first line.
     """
     head = b"" if position is None else f"id: {position}\n".encode()
+    if name is not None:
+        first = name.replace("\r", "\n").partition("\n")[0]
+        head += f"event: {first}\n".encode("utf-8", "replace")
     return head + b"data: " + payload + b"\n\n"
+
+
+def sse_comment(text: str = "") -> bytes:
+    """A line that says nothing to the application: it keeps proxies awake."""
+    return b": " + text.encode() + b"\n\n"
+
+
+def sse_retry(milliseconds: int) -> bytes:
+    """How long a browser is to wait before it reconnects."""
+    return f"retry: {milliseconds}\n\n".encode()

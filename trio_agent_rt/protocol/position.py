@@ -39,5 +39,9 @@ class Position:
 
 
 def new_epoch() -> str:
-    """A name for a new life of a log: 64 random bits, so that two never meet."""
-    return secrets.token_hex(8)
+    """A name for a new life of a log: 128 random bits, so that it cannot be guessed.
+
+    A browser's `EventSource` that reconnects says its last position and nothing else:
+    whoever knows one may go on from there.
+    """
+    return secrets.token_hex(16)

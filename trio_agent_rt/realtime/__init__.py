@@ -1,8 +1,8 @@
 """The runtime: sessions, task lifetimes, and the seam that a transport implements."""
 
-from .connection import ANONYMOUS, Connection, Framing, Principal
+from .access import ANONYMOUS, Action, Authorize, Principal, SessionInfo, Tickets
 from .follower import Follower
-from .limits import Limits, RateLimit
+from .peers import Connection, Framing, Inquiry, Limits, RateLimit
 from .server import RealtimeAgent
 from .session import BusyPolicy, Session
 from .supervisor import Phase, ungrouped
@@ -10,12 +10,15 @@ from .task import Agent, EndedTask, RunningTask
 
 __all__ = [
     "ANONYMOUS",
+    "Action",
     "Agent",
+    "Authorize",
     "BusyPolicy",
     "Connection",
     "EndedTask",
     "Follower",
     "Framing",
+    "Inquiry",
     "Limits",
     "Phase",
     "Principal",
@@ -23,5 +26,7 @@ __all__ = [
     "RealtimeAgent",
     "RunningTask",
     "Session",
+    "SessionInfo",
+    "Tickets",
     "ungrouped",
 ]

@@ -12,7 +12,7 @@ from ..events import Encoded, join
 from ..protocol import Event, GapOccurred, TaskCompleted, decode_event
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .peers import Connection
     from .session import Session
     from .task import RunningTask
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -11,10 +10,12 @@ from typing import Any, Self, get_args
 import trio
 
 from ..agent import Tool, ToolSet
-from ..errors import ShuttingDown, TooManyConnections, UnknownSession
-from ..protocol import RESERVED_TYPES, CommandFailed, CustomEvent, Position
-from .connection import ANONYMOUS, Connection, Framing, Principal
-from .limits import Limits
+from ..errors import RateLimited, ShuttingDown
+from ..protocol import RESERVED_TYPES, Command, CommandFailed, CustomEvent, Position
+from .access import ANONYMOUS, Authorize, Principal, Tickets
+from .peers import Connection, Framing, Inquiry, Limits
+from .peers.commands import carry_out
+from .registry import SessionRegistry
 from .session import BusyPolicy, Session
 from .supervisor import Phase, Supervisor
 from .task import Agent, RunningTask
@@ -46,6 +47,10 @@ class RealtimeAgent:
         cleanup_timeout: seconds for the cleanup of a cancelled task.
         drain_timeout: seconds that running tasks are given to finish in a shutdown.
             None at all by default: under Trio, a cancel means now.
+        authorize: decides what a principal may do in a session that it does not own; it
+            is called with the principal, what it wants (`attach`, `submit`, `cancel`,
+            `confirm` or `read`) and a `SessionInfo`, and must not wait. None: nobody but
+            its owner may attach to a session, and in a room everybody may do everything.
         limits: what peers may have and how long they are waited for, or None for the
             defaults of `Limits`.
 
@@ -66,6 +71,7 @@ class RealtimeAgent:
         max_queued: int = 16,
         cleanup_timeout: float = 5.0,
         drain_timeout: float = 0.0,
+        authorize: Authorize | None = None,
         limits: Limits | None = None,
     ) -> None:
         if not callable(agent):
@@ -92,13 +98,17 @@ class RealtimeAgent:
         self.max_queued = max_queued
         self.cleanup_timeout = cleanup_timeout
         self.drain_timeout = drain_timeout
+        self.authorize = authorize
         self.limits: Limits = limits or Limits()
-        self._sessions: dict[str, Session] = {}
-        self._connections = 0
+        self.tickets: Tickets = Tickets()
+        """Through which a page hands over who it is where it can set no header."""
+        self._registry = SessionRegistry(
+            lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
+        )
         self._life = Supervisor(self._tasks, self.begin_shutdown, cleanup_timeout=cleanup_timeout)
 
     def __repr__(self) -> str:
-        return f"<RealtimeAgent {self.phase} sessions={len(self._sessions)}>"
+        return f"<RealtimeAgent {self.phase} sessions={len(self._registry)}>"
 
     async def __aenter__(self) -> Self:
         """Open it, once."""
@@ -130,7 +140,7 @@ class RealtimeAgent:
         first = self._life.begin(self.drain_timeout if drain_timeout is None else drain_timeout)
         if first:
             told = CommandFailed(message="the server is shutting down", code="shutting_down")
-            for session in self._sessions.values():
+            for session in self._registry.sessions:
                 for connection in session.connections:
                     connection.reply(told)
 
@@ -160,7 +170,7 @@ class RealtimeAgent:
         await self._life.tasks_ended.wait()
 
     def _tasks(self) -> list[RunningTask]:
-        return [task for session in self._sessions.values() for task in session.tasks]
+        return [task for session in self._registry.sessions for task in session.tasks]
 
     def submit(
         self,
@@ -193,7 +203,7 @@ class RealtimeAgent:
             raise ValueError(f"task must be a text that says something, not {task!r}")
         if self.phase != "serving":
             raise ShuttingDown("the RealtimeAgent is not open, or is shutting down")
-        target = self._new_session(None) if session is None else self._find(session)
+        target = self._registry.open(None) if session is None else self._registry.find(session)
         running, _ = target.submit(task, context or {}, task_id, needs_viewer=False)
         if isinstance(running, RunningTask):
             return running
@@ -215,7 +225,7 @@ class RealtimeAgent:
         """
         if not _says_something(type) or type in RESERVED_TYPES:
             raise ValueError(f"{type!r} cannot be broadcast: the protocol uses it, or it is empty")
-        targets = list(self._sessions.values()) if session is None else [self._find(session)]
+        targets = self._registry.sessions if session is None else [self._registry.find(session)]
         for each in targets:
             each.publish(CustomEvent(type=type, data=data))
 
@@ -234,7 +244,8 @@ class RealtimeAgent:
         Args:
             framing: what a message looks like on the transport.
             principal: whoever is behind it.
-            session_id: the session to attach to, or None for a new private one.
+            session_id: the session to attach to; None for the one that `last_position`
+                is of, or else a new private one.
             last_position: the last position that the peer has seen, as it wrote it.
             create: make the session if there is none of that id, and let anybody in: for
                 rooms that the application has chosen, never for an id that a peer wrote.
@@ -245,8 +256,12 @@ class RealtimeAgent:
             ShuttingDown: when the server has shut down.
         """
         await trio.lowlevel.checkpoint()
-        session, fresh = self._session_for(principal, session_id, create=create)
         position = Position.parse(last_position) if last_position else None
+        session = self._choose(principal, session_id, position, room=create)
+        fresh = session is None
+        if session is None:
+            owner = None if create else principal
+            session = self._registry.open(owner, session_id, room=create)
         connection = session.attach(
             principal,
             framing,
@@ -254,50 +269,62 @@ class RealtimeAgent:
             fresh=fresh and not last_position,
             resuming=bool(last_position),
         )
-        self._connections += 1
+        self._registry.came(connection.client)
         try:
             yield connection
         finally:
-            self._connections -= 1
             session.detach(connection)
+            self._registry.went(connection.client)
 
-    def _session_for(
-        self, principal: Principal, session_id: str | None, *, create: bool
-    ) -> tuple[Session, bool]:
+    def check_connect(
+        self,
+        *,
+        principal: Principal = ANONYMOUS,
+        session_id: str | None = None,
+        last_position: str | None = None,
+        create: bool = False,
+    ) -> None:
+        """Raise what `connect` would raise now: for who must answer before it attaches.
+
+        Args: see `connect`.
+
+        Raises: see `connect`; `SessionEnded`, an `UnknownSession`, tells that the session
+            has ended for good, to nobody but whom it belonged to.
+        """
+        position = Position.parse(last_position) if last_position else None
+        self._choose(principal, session_id, position, room=create)
+
+    def _choose(
+        self, principal: Principal, session_id: str | None, last: Position | None, *, room: bool
+    ) -> Session | None:
         if self.phase in {"cancelling", "closed"}:
             raise ShuttingDown("the server is shutting down")
-        if self._connections >= self.limits.max_connections:
-            raise TooManyConnections("the server has as many connections as it may")
-        if session_id is None:
-            return self._new_session(principal), True
-        session = self._sessions.get(session_id)
-        if session is None and create:
-            return self._new_session(principal, session_id), True
-        if session is None or not (create or session.may_join(principal)):
-            raise UnknownSession("no such session")
-        return session, False
+        return self._registry.choose(principal, session_id, last, room=room)
 
-    def _new_session(self, principal: Principal | None, session_id: str | None = None) -> Session:
-        if len(self._sessions) >= self.limits.max_sessions:
-            self._forget_an_idle_session()
-        if len(self._sessions) >= self.limits.max_sessions:
-            raise TooManyConnections("the server has as many sessions as it may")
-        session = Session(self, session_id or secrets.token_urlsafe(24), principal)
-        self._sessions[session.id] = session
-        return session
+    def ask(self, command: Command, *, client_id: str, principal: Principal, size: int) -> Inquiry:
+        """Carry out a command that came beside its client's connection. Never waits.
 
-    def _forget_an_idle_session(self) -> None:
-        """Make room: the oldest that nobody watches and that runs nothing waits no longer."""
-        for session in self._sessions.values():
-            if session.idle:
-                session.end()
-                return
+        Args:
+            command: with a `request_id`; any will do.
+            client_id: whose session it is for, as the peer wrote it.
+            principal: on whose behalf the peer speaks.
+            size: of the command, in bytes.
 
-    def _find(self, session_id: str) -> Session:
-        try:
-            return self._sessions[session_id]
-        except KeyError:
-            raise UnknownSession(f"no session {session_id!r}") from None
+        Returns:
+            Where its answer will be; `await inquiry.wait()`.
+
+        Raises:
+            CommandRefused: when it may or can not be done; `UnknownSession` when there is
+                no such client, or it is somebody else's.
+        """
+        if self.phase == "closed":
+            raise ShuttingDown("the server is shutting down")
+        client = self._registry.client(client_id, principal)
+        if not client.may_send(size):
+            raise RateLimited("too many commands")
+        inquiry = Inquiry(client, principal)
+        carry_out(command, client.session, inquiry)
+        return inquiry
 
     @property
     def nursery(self) -> trio.Nursery:
@@ -315,7 +342,7 @@ class RealtimeAgent:
 
     def forget(self, session: Session) -> None:
         """A session is over."""
-        self._sessions.pop(session.id, None)
+        self._registry.forget(session)
 
 
 def _check_at_least(least: float, **values: float | None) -> None:

@@ -36,8 +36,10 @@ from ..protocol import (
     TaskCompleted,
     to_jsonable,
 )
-from .connection import Connection, Framing, Principal
+from .access import Principal, SessionInfo
+from .access.authorize import Action, is_allowed
 from .follower import Follower
+from .peers import Connection, Framing
 from .task import Agent, EndedTask, RunningTask
 
 if TYPE_CHECKING:
@@ -67,13 +69,16 @@ class Session:
     """One stream of events. Made by the server; users hold its id.
 
     Args:
-        principal: whose it is, or None for a session that anybody may join who knows
-            its id.
+        owner: whose it is, or None for one that nobody owns.
+        room: whether the application has named it, so that its id may be guessed.
     """
 
-    def __init__(self, server: RealtimeAgent, session_id: str, principal: Principal | None) -> None:
+    def __init__(
+        self, server: RealtimeAgent, session_id: str, owner: Principal | None, room: bool
+    ) -> None:
         self.id = session_id
-        self.principal = principal
+        self.owner = owner
+        self.room = room
         self.log: EventLog = EventLog(
             max_events=server.buffer_size, max_bytes=server.limits.log_bytes
         )
@@ -130,9 +135,13 @@ class Session:
         """The events of one of its tasks, from the task's submit on."""
         return Follower(self, task)
 
-    def may_join(self, principal: Principal) -> bool:
-        """Whether `principal` may attach to it."""
-        return self.principal is None or self.principal == principal
+    def allows(self, principal: Principal, action: Action) -> bool:
+        """Whether `principal` may do that in it."""
+        authorize = self.server.authorize
+        if action == "attach" and self.room and authorize is None:
+            return False  # whom the application lets in, it names the room for
+        info = SessionInfo(id=self.id, owner=self.owner)
+        return is_allowed(authorize, principal, action, info)
 
     def attach(
         self,
@@ -193,6 +202,7 @@ class Session:
 
     def detach(self, connection: Connection) -> None:
         """A viewer has gone; the last one starts the clock of `linger`."""
+        connection.client.connection = None
         self._connections.discard(connection)
         connection.close(CloseCode.NORMAL, flush=False)
         self._linger_if_left()

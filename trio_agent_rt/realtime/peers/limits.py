@@ -20,23 +20,33 @@ class Limits:
     """Bounds for what peers can make a server hold, and for how long it waits for them.
 
     Args:
-        max_connections: open at the same time; more are closed with 1013. The default
-            fits the 1024 files that a process may have open by default on Linux.
+        max_connections: open at the same time; more are closed with 1013, or answered
+            with 429. The default fits the 1024 files that a process may have open by
+            default on Linux.
+        max_connections_per_principal: of these, for one principal; `ANONYMOUS`, who is
+            nobody in particular, has only the limit above. The default leaves room for
+            ten principals at their limit, and is far beyond the tabs of one person.
         max_sessions: alive at the same time. Beyond it, the oldest one that lingers
             without a task gives way; if there is none, new connections are refused. The
             default is ten for each connection, at a few kB each.
         max_tasks_per_session: not ended at the same time, those that are queued included.
             The default is far beyond what a panel shows.
-        max_message_bytes: of one message of a client. The default is that of
-            trio-websocket and of `websockets`: 1 MiB.
-        max_commands_per_second: that a connection may send on average; more closes it
-            with 1008. The default is ten times what a person can click.
+        max_message_bytes: of one message of a client, or of one request body. The default
+            is that of trio-websocket and of `websockets`: 1 MiB.
+        max_commands_per_minute: that a client may send on average; more closes its
+            WebSocket with 1008, or is answered with 429. The default is ten times what a
+            person can click.
         command_burst: that it may send at once, after a silence; the default is what a
             client sends again after a reconnect, with room to spare.
-        log_bytes: of JSON in the log of one session, beside its `buffer_size`, and held
-            back by one connection. The default holds 100 events of 80 kB.
-        handshake_timeout: seconds for a peer to get through TLS and the handshake. The
-            default is that of `websockets`.
+        log_bytes: of JSON in the log of one session, beside its events (`buffer_size` of
+            `RealtimeAgent`, 100 by default), and held back by one connection. The default
+            holds 100 events of 80 kB.
+        handshake_timeout: seconds for a peer to get through TLS and the handshake, or the
+            headers of an HTTP request. The default is that of `websockets`.
+        body_timeout: seconds for the whole body of an HTTP request; the default fits the
+            biggest one at 35 kB/s.
+        keep_alive_timeout: seconds for the next HTTP request on the same connection; the
+            default is Hypercorn's.
         write_timeout: seconds for a peer to take what is written to it, at most 256 KiB
             at a time; the default fits a line of 26 kB/s.
         close_timeout: seconds for a peer to answer a close; what a shutdown has left for
@@ -48,13 +58,16 @@ class Limits:
     """
 
     max_connections: int = field(default=1000, validator=_positive)
+    max_connections_per_principal: int = field(default=100, validator=_positive)
     max_sessions: int = field(default=10_000, validator=_positive)
     max_tasks_per_session: int = field(default=100, validator=_positive)
     max_message_bytes: int = field(default=1024 * 1024, validator=_positive)
-    max_commands_per_second: float = field(default=50.0, validator=_positive)
+    max_commands_per_minute: float = field(default=3000.0, validator=_positive)
     command_burst: int = field(default=200, validator=_positive)
     log_bytes: int = field(default=8 * 1024 * 1024, validator=_positive)
     handshake_timeout: float = field(default=10.0, validator=_positive)
+    body_timeout: float = field(default=30.0, validator=_positive)
+    keep_alive_timeout: float = field(default=5.0, validator=_positive)
     write_timeout: float = field(default=10.0, validator=_positive)
     close_timeout: float = field(default=1.0, validator=_positive)
     heartbeat_interval: float = field(default=15.0, validator=_positive)

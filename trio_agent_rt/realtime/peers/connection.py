@@ -22,11 +22,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
-from attrs import frozen
 
-from ..errors import CommandRefused, ProtocolError
-from ..events import Encoded, encode, join
-from ..protocol import (
+from ...errors import CommandRefused, ProtocolError
+from ...events import Encoded, encode, join
+from ...protocol import (
     CloseCode,
     Command,
     CommandFailed,
@@ -35,13 +34,15 @@ from ..protocol import (
     decode_command,
     shorten_reason,
 )
+from ..access import Principal
+from .client import Client
 from .commands import carry_out
-from .limits import Limits, RateLimit
+from .limits import Limits
 
 if TYPE_CHECKING:
-    from .session import Session
+    from ..session import Session
 
-__all__ = ["ANONYMOUS", "Connection", "Framing", "Principal"]
+__all__ = ["Connection", "Framing"]
 
 _log = logging.getLogger(__name__)
 
@@ -52,35 +53,8 @@ MAX_BATCH_BYTES = 256 * 1024
 """What is given to be written at once: big enough that joining pays, small enough that a
 slow but honest peer takes it within a write time-out."""
 
-COMMAND_BYTES = 16 * 1024
-"""So many bytes of a message count as a command: reading JSON takes time that
-everybody waits for, some 50 ms for a MiB of the worst."""
-
 MAX_BAD_MESSAGES = 10
 """So many messages in a row that break the contract close a connection."""
-
-
-@frozen
-class Principal:
-    """Whoever an `authenticate` hook found behind a connection.
-
-    A session belongs to the principal that opened it: nobody else can attach to it.
-
-    Args:
-        id: what tells it from others; shown in receipts and logs, so no secret.
-    """
-
-    id: str
-
-    @property
-    def asker(self) -> str:
-        """What receipts call it."""
-        return "a client asked" if self == ANONYMOUS else f"{self.id} asked"
-
-
-ANONYMOUS = Principal("anonymous")
-"""Everybody, where nobody is asked who they are. Sessions are then protected by their
-ids alone, which cannot be guessed."""
 
 
 class Connection:
@@ -98,13 +72,12 @@ class Connection:
         limits: Limits,
         max_events: int,
     ) -> None:
-        self.client_id: str = secrets.token_urlsafe(24)
-        """Names the peer; cannot be guessed, and is told to nobody else."""
-        self.principal = principal
+        self.client: Client = Client(session, principal, limits)
+        """The peer behind it."""
+        self.client.connection = self
         self._session = session
         self._framing = framing
         self._max_bytes = limits.log_bytes
-        self._rate = RateLimit(limits.max_commands_per_second, limits.command_burst)
         # Bounded by what is counted below: events, and bytes of everything.
         self._send, self._receive = trio.open_memory_channel[Encoded](math.inf)
         self._max_events = max_events
@@ -120,6 +93,16 @@ class Connection:
         return f"<Connection to session {self._session.id[:8]}…>"
 
     @property
+    def client_id(self) -> str:
+        """Names the peer; cannot be guessed, and is told to nobody else."""
+        return self.client.id
+
+    @property
+    def principal(self) -> Principal:
+        """On whose behalf the peer speaks."""
+        return self.client.principal
+
+    @property
     def session_id(self) -> str:
         """The id of the session that it shows."""
         return self._session.id
@@ -130,11 +113,17 @@ class Connection:
         return self._closing
 
     async def wait_closing(self) -> None:
-        """Return once the transport is to close it.
+        """Return once the transport is to close it, be it that its principal has expired.
 
         Cancellation: safe.
         """
-        await self._closing_event.wait()
+        with trio.move_on_at(self.principal.deadline()):
+            await self._closing_event.wait()
+        if self._closing is None:
+            self._expire()
+
+    def _expire(self) -> None:
+        self.close(CloseCode.NOT_AUTHORISED, "the authorisation has expired", flush=False)
 
     def close(self, code: CloseCode, reason: str = "", *, flush: bool = True) -> None:
         """Ask the transport to close it. Never waits; asking again changes nothing.
@@ -209,7 +198,10 @@ class Connection:
         """
         if self._closing is not None:
             return
-        if not self._rate.allow(trio.current_time(), max(1, len(text) / COMMAND_BYTES)):
+        if self.principal.expired:
+            self._expire()
+            return
+        if not self.client.may_send(len(text)):
             self.reply(CommandFailed(message="too many commands", code="rate_limited"))
             self.close(CloseCode.POLICY_VIOLATION, "too many commands")
             return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from ..agent.confirmation import Decision
-from ..errors import Busy, CommandRefused, UnknownStep, UnknownTask
-from ..protocol import (
+from ...agent.confirmation import Decision
+from ...errors import Busy, CommandRefused, Forbidden, UnknownStep, UnknownTask
+from ...protocol import (
     Acknowledged,
     CancelTask,
     Command,
@@ -24,57 +24,86 @@ from ..protocol import (
     TaskCompleted,
     ToolsListed,
 )
-from .task import EndedTask, RunningTask
+from ..task import EndedTask, RunningTask
 
 if TYPE_CHECKING:
-    from .connection import Connection
-    from .session import Session
+    from ..access import Action, Principal
+    from ..session import Session
 
-__all__ = ["carry_out"]
+__all__ = ["Requester", "carry_out"]
 
 MAX_WAITING_CANCELS = 64
 """How many cancels of one task may wait for its receipt."""
 
 
-def carry_out(command: Command, session: Session, connection: Connection) -> None:
-    """Do what `command` asks for, and queue its answers on `connection`.
+_ACTIONS: dict[type[Command], Action] = {
+    SubmitTask: "submit",
+    CancelTask: "cancel",
+    ConfirmStep: "confirm",
+    GetTools: "read",
+    GetState: "read",
+}
+
+
+class Requester(Protocol):
+    """Whoever sends commands: a connection, or an HTTP request beside one."""
+
+    @property
+    def principal(self) -> Principal:
+        """On whose behalf."""
+        ...
+
+    def reply(self, event: Event) -> None:
+        """Give it an answer. Never waits; may be called after `carry_out` has returned."""
+        ...
+
+    def refuse(self, exc: CommandRefused) -> None:
+        """Tell it that its command was not carried out, and why."""
+        ...
+
+
+def carry_out(command: Command, session: Session, requester: Requester) -> None:
+    """Do what `command` asks for, and give `requester` its answers.
 
     Raises:
-        CommandRefused: when it cannot be done, or, for a cancel, not be waited for.
+        CommandRefused: when it may or can not be done, or, for a cancel, not be waited for.
     """
+    action = _ACTIONS.get(type(command))
+    if action is not None and not session.allows(requester.principal, action):
+        raise Forbidden(f"you may watch this session, but not {action} in it")
     match command:
         case SubmitTask():
-            _submit(command, session, connection)
+            _submit(command, session, requester)
         case CancelTask():
-            _cancel(command, session, connection)
+            _cancel(command, session, requester)
         case ConfirmStep():
-            _confirm(command, session, connection)
+            _confirm(command, session, requester)
         case GetTools():
             tools = ToolsListed(tools=session.server.tools.infos())
-            _answer(command, connection, tools)
+            _answer(command, requester, tools)
         case GetState():
-            _answer(command, connection, *session.catch_up())
+            _answer(command, requester, *session.catch_up())
         case Ping():
-            _answer(command, connection, Pong())
+            _answer(command, requester, Pong())
         case _:
             raise TypeError(f"no such command: {type(command).__name__}")
 
 
-def _answer(command: Command, connection: Connection, *events: Event) -> None:
+def _answer(command: Command, requester: Requester, *events: Event) -> None:
     for event in events:
-        connection.reply(event)
-    _acknowledge(command, connection, "ok")
+        requester.reply(event)
+    _acknowledge(command, requester, "ok")
 
 
 def _acknowledge(
     command: Command,
-    connection: Connection,
+    requester: Requester,
     outcome: Outcome,
     task_id: str | None = None,
     receipts: list[Receipt] | None = None,
 ) -> None:
     if command.request_id is not None:
-        connection.reply(
+        requester.reply(
             Acknowledged(
                 request_id=command.request_id,
                 outcome=outcome,
@@ -85,29 +114,29 @@ def _acknowledge(
         )
 
 
-def _submit(command: SubmitTask, session: Session, connection: Connection) -> None:
+def _submit(command: SubmitTask, session: Session, requester: Requester) -> None:
     try:
         task, outcome = session.submit(command.task, command.context, command.task_id)
     except CommandRefused as exc:
         exc.request_id = command.request_id
-        connection.refuse(exc)
-        connection.reply(attrs.evolve(session.view.status, replay=True, position=None))
+        requester.refuse(exc)
+        requester.reply(attrs.evolve(session.view.status, replay=True, position=None))
         return
     if isinstance(task, EndedTask):
-        connection.reply(attrs.evolve(task.completed, replay=True, position=None))
+        requester.reply(attrs.evolve(task.completed, replay=True, position=None))
     task_id = task.id if isinstance(task, RunningTask) else command.task_id
-    _acknowledge(command, connection, outcome, task_id)
+    _acknowledge(command, requester, outcome, task_id)
 
 
-def _cancel(command: CancelTask, session: Session, connection: Connection) -> None:
+def _cancel(command: CancelTask, session: Session, requester: Requester) -> None:
     chosen = [each for each in session.tasks if command.task_id in (None, each.id)]
     if not chosen:
-        _cancel_nothing(command, session, connection)
+        _cancel_nothing(command, session, requester)
         return
     too_many = any(len(each.on_ended) >= MAX_WAITING_CANCELS for each in chosen)
     if command.request_id is not None and not too_many:
-        _acknowledge_when_ended(command, chosen, connection)
-    who = connection.principal.asker
+        _acknowledge_when_ended(command, chosen, requester)
+    who = requester.principal.asker
     reason = f"{who}: {command.reason}" if command.reason else who
     for task in chosen:
         task.request_cancel(reason)
@@ -115,22 +144,22 @@ def _cancel(command: CancelTask, session: Session, connection: Connection) -> No
         raise Busy("too many wait for the end of this task; it is cancelled all the same")
 
 
-def _cancel_nothing(command: CancelTask, session: Session, connection: Connection) -> None:
+def _cancel_nothing(command: CancelTask, session: Session, requester: Requester) -> None:
     ended = None if command.task_id is None else session.ended.get(command.task_id)
     if ended is not None:
         receipt = ended.completed.receipt
         receipts = None if receipt is None else [receipt]
-        _acknowledge(command, connection, "already_ended", command.task_id, receipts)
+        _acknowledge(command, requester, "already_ended", command.task_id, receipts)
     elif command.task_id is None or session.knows(command.task_id):
-        _acknowledge(command, connection, "already_ended", command.task_id)
+        _acknowledge(command, requester, "already_ended", command.task_id)
     elif command.request_id is not None:
-        _acknowledge(command, connection, "unknown", command.task_id)
+        _acknowledge(command, requester, "unknown", command.task_id)
     else:
         raise UnknownTask("data.taskId: the session has no such task")
 
 
 def _acknowledge_when_ended(
-    command: CancelTask, tasks: list[RunningTask], connection: Connection
+    command: CancelTask, tasks: list[RunningTask], requester: Requester
 ) -> None:
     """Send the receipts once the work of all of `tasks` has ended, and not before."""
     ended: list[TaskCompleted] = []
@@ -141,17 +170,17 @@ def _acknowledge_when_ended(
             receipts = [each.receipt for each in ended if each.receipt is not None]
             outcome: Outcome = "cancelled" if receipts else "already_ended"
             task_id = tasks[0].id if len(tasks) == 1 else None
-            _acknowledge(command, connection, outcome, task_id, receipts)
+            _acknowledge(command, requester, outcome, task_id, receipts)
 
     for task in tasks:
         task.on_ended.append(note)
 
 
-def _confirm(command: ConfirmStep, session: Session, connection: Connection) -> None:
+def _confirm(command: ConfirmStep, session: Session, requester: Requester) -> None:
     decision = Decision(approved=command.approved, reason=command.reason)
     outcome = session.confirm(command.step_id, decision, command.task_id)
     if outcome == "unknown" and command.request_id is None:
         if command.task_id is not None and not session.knows(command.task_id):
             raise UnknownTask("data.taskId: the session has no such task")
         raise UnknownStep("data.stepId: no step of that id has asked for a confirmation")
-    _acknowledge(command, connection, outcome, command.task_id)
+    _acknowledge(command, requester, outcome, command.task_id)

@@ -1,0 +1,56 @@
+"""Whoever an `authenticate` hook found behind a peer."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import trio
+from attrs import field, frozen
+
+__all__ = ["ANONYMOUS", "Principal"]
+
+
+@frozen
+class Principal:
+    """Whoever an `authenticate` hook found behind a peer.
+
+    A session belongs to the principal that opened it: nobody else can attach to it,
+    unless the server's `authorize` hook lets them. Two with the same `id` are the same.
+
+    Args:
+        id: what tells it from others; shown in receipts and logs, so no secret.
+        expires_at: until when it may be served, in Unix time in seconds (the `exp` of a
+            JWT), or None for no end. Its connections are closed with 4500 then.
+
+    Raises:
+        ValueError: when the id is empty.
+    """
+
+    id: str
+    expires_at: float | None = field(default=None, eq=False, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("a principal needs an id that tells it from others")
+
+    @property
+    def asker(self) -> str:
+        """What receipts call it."""
+        return "a client asked" if self == ANONYMOUS else f"{self.id} asked"
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and time.time() >= self.expires_at
+
+    def deadline(self) -> float:
+        """When its time is over on Trio's clock; infinity if it never is."""
+        if self.expires_at is None:
+            return math.inf
+        return trio.current_time() + self.expires_at - time.time()
+
+
+ANONYMOUS = Principal("anonymous")
+"""Everybody, where nobody is asked who they are. Sessions are then protected by their
+ids alone, which cannot be guessed."""

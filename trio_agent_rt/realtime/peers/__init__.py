@@ -1,0 +1,8 @@
+"""The seam to a transport: connections, what peers ask for, and how much they may."""
+
+from .client import Client
+from .connection import Connection, Framing
+from .inquiry import Inquiry
+from .limits import Limits, RateLimit
+
+__all__ = ["Client", "Connection", "Framing", "Inquiry", "Limits", "RateLimit"]

@@ -1,0 +1,58 @@
+"""One command of a client that comes and is answered beside its connection."""
+
+from __future__ import annotations
+
+import trio
+
+from ...errors import CommandRefused
+from ...protocol import Acknowledged, Event
+from ..access import Principal
+from .client import Client
+
+__all__ = ["Inquiry"]
+
+
+class Inquiry:
+    """Collects what one command is answered: a `Requester` for `carry_out`.
+
+    Made by `RealtimeAgent.ask`.
+    """
+
+    def __init__(self, client: Client, principal: Principal) -> None:
+        self.principal = principal
+        self.messages: list[Event] = []
+        """What a WebSocket would have been sent before the answer."""
+        self.answer: Acknowledged | None = None
+        self._client = client
+        self._refusal: CommandRefused | None = None
+        self._answered = trio.Event()
+
+    def reply(self, event: Event) -> None:
+        """Take an answer; see `Requester`."""
+        if isinstance(event, Acknowledged):
+            self.answer = event
+            self._answered.set()
+        elif self._refusal is None:
+            self.messages.append(event)
+        elif self._client.connection is not None:
+            # The state that really holds, after a refused submit: for whoever watches.
+            self._client.connection.reply(event)
+
+    def refuse(self, exc: CommandRefused) -> None:
+        """Take a refusal; see `Requester`."""
+        self._refusal = exc
+        self._answered.set()
+
+    async def wait(self) -> Acknowledged:
+        """The answer; of a cancel, once the work has ended.
+
+        Raises:
+            CommandRefused: when it was refused.
+
+        Cancellation: safe; what the command asked for goes on.
+        """
+        await self._answered.wait()
+        if self._refusal is not None:
+            raise self._refusal
+        assert self.answer is not None
+        return self.answer

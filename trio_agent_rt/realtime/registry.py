@@ -1,0 +1,179 @@
+"""Which sessions there are, who may attach to which, and how many of everything."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+
+from ..errors import SessionEnded, TooManyConnections, UnknownSession
+from ..protocol import Position
+from .access import ANONYMOUS, Principal
+from .peers import Client, Limits
+from .session import Session
+
+__all__ = ["SessionRegistry"]
+
+REMEMBERED_ENDS = 10_000
+"""How many sessions that have ended are still known as such. Some 3 MB."""
+
+REMEMBERED_CLIENTS = 100
+"""How many clients of a session whose connection has gone can still send commands."""
+
+
+class SessionRegistry:
+    """All sessions of a server. Everything here is synchronous: nothing waits.
+
+    Args:
+        make: makes a session of that id, for that owner; whether it is a room.
+    """
+
+    def __init__(
+        self, make: Callable[[str, Principal | None, bool], Session], limits: Limits
+    ) -> None:
+        self._make = make
+        self._limits = limits
+        self._sessions: dict[str, Session] = {}
+        self._by_epoch: dict[str, Session] = {}
+        self._clients: dict[str, Client] = {}
+        # By session, in the order of their going.
+        self._gone: dict[str, OrderedDict[str, None]] = {}
+        self._connections: Counter[str] = Counter()
+        # By id and by epoch: whose they were.
+        self._ended: OrderedDict[str, Principal | None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def sessions(self) -> list[Session]:
+        """All that have not ended, oldest first."""
+        return list(self._sessions.values())
+
+    def find(self, session_id: str) -> Session:
+        """The session of that id, for the application itself.
+
+        Raises:
+            UnknownSession: when there is none.
+        """
+        try:
+            return self._sessions[session_id]
+        except KeyError:
+            raise UnknownSession(f"no session {session_id!r}") from None
+
+    def choose(
+        self, principal: Principal, session_id: str | None, last: Position | None, *, room: bool
+    ) -> Session | None:
+        """The session that a peer is to be attached to; None if one must be made for it.
+
+        Args:
+            session_id: which it asks for, or the application for it.
+            last: the last position that it has seen. Whoever names no session goes on
+                where that was: a browser's `EventSource` cannot say more.
+            room: whether the application has named the session.
+
+        Raises:
+            UnknownSession: when there is none of that id, or it may not attach to it.
+            SessionEnded: when there was one, of the same principal.
+            TooManyConnections: when there is no room.
+        """
+        self._check_room(principal)
+        if session_id is None:
+            session = None if last is None else self._by_epoch.get(last.epoch)
+            if session is not None and session.allows(principal, "attach"):
+                return session
+            if last is not None:
+                self._check_not_ended(principal, last.epoch)
+            self._make_room()
+            return None
+        session = self._sessions.get(session_id)
+        if session is None and room:
+            self._make_room()
+            return None
+        if session is None:
+            self._check_not_ended(principal, session_id)
+        elif room or session.allows(principal, "attach"):
+            return session
+        raise UnknownSession("no such session")
+
+    def open(
+        self, owner: Principal | None, session_id: str | None = None, *, room: bool = False
+    ) -> Session:
+        """A new session.
+
+        Raises:
+            TooManyConnections: when there is no room for it.
+        """
+        self._make_room()
+        session = self._make(session_id or secrets.token_urlsafe(24), owner, room)
+        self._sessions[session.id] = session
+        self._by_epoch[session.log.position.epoch] = session
+        self._gone[session.id] = OrderedDict()
+        return session
+
+    def forget(self, session: Session) -> None:
+        """A session has ended for good."""
+        if self._sessions.pop(session.id, None) is None:
+            return
+        epoch = session.log.position.epoch
+        self._by_epoch.pop(epoch, None)
+        for client_id in self._gone.pop(session.id):
+            self._clients.pop(client_id, None)
+        for name in () if session.room else (session.id, epoch):
+            self._ended[name] = session.owner
+        while len(self._ended) > 2 * REMEMBERED_ENDS:
+            self._ended.popitem(last=False)
+
+    def came(self, client: Client) -> None:
+        """A client has a connection."""
+        self._clients[client.id] = client
+        self._connections[client.principal.id] += 1
+
+    def went(self, client: Client) -> None:
+        """A client has its connection no more; it is known for as long as its session."""
+        self._connections[client.principal.id] -= 1
+        if not self._connections[client.principal.id]:
+            del self._connections[client.principal.id]
+        gone = self._gone.get(client.session.id)
+        if gone is None:
+            self._clients.pop(client.id, None)
+            return
+        gone[client.id] = None
+        if len(gone) > REMEMBERED_CLIENTS:
+            oldest, _ = gone.popitem(last=False)
+            self._clients.pop(oldest, None)
+
+    def client(self, client_id: str, principal: Principal) -> Client:
+        """The client of that id.
+
+        Raises:
+            UnknownSession: when there is none, or somebody else's: a peer cannot tell which.
+        """
+        client = self._clients.get(client_id)
+        if client is None or client.principal != principal:
+            raise UnknownSession("clientId: no such client; it may have been gone for too long")
+        return client
+
+    def _check_room(self, principal: Principal) -> None:
+        limits = self._limits
+        if self._connections.total() >= limits.max_connections:
+            raise TooManyConnections("the server has as many connections as it may")
+        if (
+            principal != ANONYMOUS
+            and self._connections[principal.id] >= limits.max_connections_per_principal
+        ):
+            raise TooManyConnections("you have as many connections as you may")
+
+    def _check_not_ended(self, principal: Principal, name: str) -> None:
+        if name in self._ended and self._ended[name] in {None, principal}:
+            raise SessionEnded("the session has ended for good")
+
+    def _make_room(self) -> None:
+        """The oldest session that nobody watches and that runs nothing waits no longer."""
+        if len(self) < self._limits.max_sessions:
+            return
+        for session in self._sessions.values():
+            if session.idle:
+                session.end()
+                return
+        raise TooManyConnections("the server has as many sessions as it may")
