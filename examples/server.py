@@ -30,7 +30,7 @@ from trio_agent_rt import (
     serve_websocket,
 )
 from trio_agent_rt.llm import OfflineClient, OpenAIClient
-from trio_agent_rt.transports import HandshakeRequest
+from trio_agent_rt.transports import Request
 
 TOKEN = os.environ.get("AGENT_TOKEN")
 
@@ -39,7 +39,7 @@ def choose_llm() -> OpenAIClient | OfflineClient:
     return OpenAIClient() if os.environ.get("OPENAI_API_KEY") else OfflineClient()
 
 
-async def authenticate(request: HandshakeRequest) -> Principal:
+async def authenticate(request: Request) -> Principal:
     """Who is behind a connection; sessions are shown to whoever made them, and nobody else."""
     await trio.lowlevel.checkpoint()  # A database could be asked here.
     if TOKEN is None:

@@ -8,7 +8,13 @@ models, `errors` for the whole tree of exceptions.
 
 from .agent import Answer, PlanningAgent, Step, TaskRun, Tool, ToolCall, create_agent, tool
 from .agent.tools import default_tools
-from .clients import AgentClient, ClientTask, Reconnect, open_websocket_client
+from .clients import (
+    AgentClient,
+    ClientTask,
+    Reconnect,
+    open_sse_client,
+    open_websocket_client,
+)
 from .errors import (
     AgentRTError,
     Busy,
@@ -41,7 +47,23 @@ from .protocol import (
     TaskCompleted,
 )
 from .realtime import ANONYMOUS, Limits, Principal, RealtimeAgent, RunningTask
-from .transports import HandshakeRequest, WebSocketAddress, serve_websocket
+from .transports import (
+    BearerTokens,
+    Cors,
+    HTTPAddress,
+    Request,
+    ServerAddresses,
+    SSEAddress,
+    SSEOptions,
+    SSEPaths,
+    WebSocketAddress,
+    WebSocketOptions,
+    serve,
+    serve_app,
+    serve_sse,
+    serve_websocket,
+    sse_blueprint,
+)
 
 __version__ = "0.1.0"
 
@@ -50,6 +72,7 @@ __all__ = [
     "AgentClient",
     "AgentRTError",
     "Answer",
+    "BearerTokens",
     "Busy",
     "ClientError",
     "ClientTask",
@@ -57,10 +80,11 @@ __all__ = [
     "ConfirmationRejected",
     "ConfirmationRequested",
     "ConnectionRejected",
+    "Cors",
     "CustomEvent",
     "Event",
     "GapOccurred",
-    "HandshakeRequest",
+    "HTTPAddress",
     "LLMClient",
     "Limits",
     "OfflineClient",
@@ -74,7 +98,12 @@ __all__ = [
     "RealtimeAgent",
     "Receipt",
     "Reconnect",
+    "Request",
     "RunningTask",
+    "SSEAddress",
+    "SSEOptions",
+    "SSEPaths",
+    "ServerAddresses",
     "StatusChanged",
     "Step",
     "StepCompleted",
@@ -91,10 +120,16 @@ __all__ = [
     "ToolCall",
     "ToolError",
     "WebSocketAddress",
+    "WebSocketOptions",
     "create_agent",
     "create_llm",
     "default_tools",
+    "open_sse_client",
     "open_websocket_client",
+    "serve",
+    "serve_app",
+    "serve_sse",
     "serve_websocket",
+    "sse_blueprint",
     "tool",
 ]

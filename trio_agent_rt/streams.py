@@ -15,10 +15,15 @@ it and its user share one owner of the socket:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import trio
 
-__all__ = ["BoundedStream"]
+__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "drain"]
+
+MAX_DRAINED_BYTES = 16 * 1024 * 1024
+"""What is still read of a peer that was told that this is the end: enough for whatever an
+honest one had on its way, and no work for a flood."""
 
 
 class BoundedStream(trio.abc.Stream):
@@ -72,6 +77,15 @@ class BoundedStream(trio.abc.Stream):
                 f"the peer did not take all of it within {self._write_timeout:g} s"
             )
 
+    async def send_eof(self) -> None:
+        """Say that nothing more comes, after what others are writing; reading goes on.
+
+        Over TLS it is TCP's own word alone.
+        """
+        async with self._lock:
+            if not self._torn:
+                await _send_eof(_tcp(self.transport))
+
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until a write may go through at once."""
         await self.transport.wait_send_all_might_not_block()
@@ -96,3 +110,30 @@ class BoundedStream(trio.abc.Stream):
         """Close it; a write that is under way is cut."""
         self._torn = True
         await self.transport.aclose()
+
+
+async def drain(transport: trio.abc.Stream) -> None:
+    """Close our side, and read until the peer closes its own.
+
+    A TCP connection that is closed with bytes unread is reset, and a reset takes from the
+    peer what it had not read either.
+
+    Args:
+        transport: TCP, or TLS over it.
+    """
+    raw = _tcp(transport)
+    await _send_eof(raw)
+    drained = 0
+    while drained < MAX_DRAINED_BYTES and (data := await raw.receive_some()):
+        drained += len(data)
+
+
+def _tcp(transport: trio.abc.Stream) -> trio.abc.Stream:
+    while isinstance(transport, trio.SSLStream):
+        transport = cast("trio.SSLStream[trio.abc.Stream]", transport).transport_stream
+    return transport
+
+
+async def _send_eof(raw: trio.abc.Stream) -> None:
+    if isinstance(raw, trio.abc.HalfCloseableStream):
+        await raw.send_eof()

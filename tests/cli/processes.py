@@ -178,7 +178,7 @@ async def start_server(
     """`serve` on a free port, and its URL; what it writes is in `out` and `err` of `cwd`."""
     with (cwd / "out").open("wb") as out, (cwd / "err").open("wb") as err:
         process = await trio.lowlevel.open_process(
-            command("serve", "--port", "0", *arguments),
+            command("serve", "--port", "0", "--http-port", "0", *arguments),
             cwd=cwd,
             env=environment(env),
             stdin=subprocess.DEVNULL,

@@ -52,7 +52,14 @@ def _told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
         (["serve", "--port", "-1"], 2, "a port is a number from 0 to 65535"),
         (["serve", "--port", "0", "--path", "ws"], 2, "path must begin with /"),
         (["serve", "--port", "0", "--origin", "x"], 2, "is not an origin"),
-        (["serve", "--port", "0", "--host", "192.0.2.1"], 3, "not an address of this machine"),
+        (["serve", "--port", "0", "--host", "0.0.0.0"], 2, "--allow-anonymous"),
+        (["serve", "--port", "0", "--host", "0.0.0.0"], 2, "--token-env"),
+        (
+            ["serve", "--port", "0", "--allow-anonymous", "--host", "192.0.2.1"],
+            3,
+            "not an address of this machine",
+        ),
+        (["serve", "--token-env", "NO_SUCH"], 2, "has no variable NO_SUCH"),
         (["serve", "--port", "0", "--linger", "nan"], 2, "or the word none"),
         (["serve", "--drain-timeout", "inf"], 2, "seconds are a number"),
         (["serve", "--max-connections", "0"], 2, "1 or more"),
@@ -74,6 +81,17 @@ def test_wrong_usage_and_missing_things_get_a_sentence(
     assert ended == code
     assert sentence in line
     assert line.startswith("trio-agent-rt")
+
+
+def test_a_token_that_is_too_short_gets_a_sentence_without_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OURS", "hush")
+    code, line = _told(capsys, "serve", "--port", "0", "--token-env", "OURS")
+    assert code == 2
+    assert "--token-env OURS" in line
+    assert "secrets.token_urlsafe()" in line
+    assert "hush" not in line
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from trio_agent_rt.clients import AgentClient, open_websocket_client
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.protocol import ConfirmationRequested, TaskCompleted, decode_event
 from trio_agent_rt.realtime import Principal, RealtimeAgent
-from trio_agent_rt.transports import HandshakeRequest, serve_websocket
+from trio_agent_rt.transports import Request, serve_websocket
 
 from .processes import a_moment, piped, run_program
 
@@ -39,7 +39,7 @@ async def agent(task: str, run: TaskRun) -> str:
 
 @asynccontextmanager
 async def serving(token: str | None = None) -> AsyncGenerator[tuple[RealtimeAgent, str]]:
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         await trio.lowlevel.checkpoint()
         if token is not None and request.headers.get("Authorization") != f"Bearer {token}":
             raise ConnectionRejected(401, "a token is needed")

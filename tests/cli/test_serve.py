@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import shlex
 import signal
 from pathlib import Path
@@ -136,7 +137,26 @@ async def test_it_serves_over_tls(tmp_path: Path) -> None:
         assert "certificate" in done.complaint
 
 
-async def test_a_host_that_others_can_reach_gets_a_warning(tmp_path: Path) -> None:
-    async with start_server("--host", "0.0.0.0", cwd=tmp_path):
+async def test_a_host_that_others_can_reach_anonymously_gets_a_warning(tmp_path: Path) -> None:
+    async with start_server("--host", "0.0.0.0", "--allow-anonymous", cwd=tmp_path):
         pass
     assert "there is no authentication" in (tmp_path / "err").read_text()
+
+
+async def test_only_whoever_has_the_token_may_connect(tmp_path: Path) -> None:
+    token = secrets.token_urlsafe()
+    options = ("--host", "0.0.0.0", "--token-env", "OURS")
+    async with start_server(*options, cwd=tmp_path, env={"OURS": token}) as (_, url):
+        line = (tmp_path / "out").read_text().splitlines()[-1]
+        assert "--token-env OURS" in line
+        for held, code in ((token, 0), ("x" * 43, 3)):
+            done = await run_program(
+                *("submit", url, "what is 6*7", "--token-env", "MINE"),
+                cwd=tmp_path,
+                env={"MINE": held},
+            )
+            assert done.code == code, done.complaint
+        assert "401" in done.complaint
+    log = (tmp_path / "err").read_text()
+    assert "there is no authentication" not in log
+    assert token not in log + (tmp_path / "out").read_text()

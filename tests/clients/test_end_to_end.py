@@ -35,7 +35,7 @@ from trio_agent_rt.protocol import (
 )
 from trio_agent_rt.realtime import Principal, RealtimeAgent
 from trio_agent_rt.testing import CuttingProxy
-from trio_agent_rt.transports import HandshakeRequest
+from trio_agent_rt.transports import Request
 
 from .serving import served
 
@@ -218,7 +218,7 @@ async def test_what_the_application_broadcasts_arrives() -> None:
                     break
 
 
-async def authenticate(request: HandshakeRequest) -> Principal:
+async def authenticate(request: Request) -> Principal:
     await trio.lowlevel.checkpoint()
     match request.headers.get("authorization"):
         case None:

@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable
 from typing import TypeAlias
 
+from .endings import Complaint
+
 __all__ = [
     "AddParser",
     "add_json_option",
@@ -17,8 +19,10 @@ __all__ = [
     "add_yes_option",
     "at_least_one",
     "port",
+    "port_or_none",
     "seconds",
     "seconds_or_none",
+    "token_of",
     "words",
 ]
 
@@ -31,6 +35,16 @@ def port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
     return int(text)
+
+
+def port_or_none(text: str) -> int | None:
+    """A TCP port, or None for `none`."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return port(text)
+    except argparse.ArgumentTypeError as exc:
+        raise argparse.ArgumentTypeError(f"{exc}; or the word none") from None
 
 
 def seconds(text: str) -> float:
@@ -110,10 +124,26 @@ def add_yes_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_token_option(parser: argparse.ArgumentParser) -> None:
+def add_token_option(
+    parser: argparse.ArgumentParser, *, purpose: str = "to authenticate with"
+) -> None:
     """`--token-env`."""
     parser.add_argument(
         "--token-env",
         metavar="NAME",
-        help="the environment variable that holds the token to authenticate with",
+        help=f"the environment variable that holds the token {purpose}",
     )
+
+
+def token_of(options: argparse.Namespace) -> str | None:
+    """The token that `--token-env` names, or None without that option.
+
+    Raises:
+        Complaint: when there is no such variable, or it is empty.
+    """
+    if options.token_env is None:
+        return None
+    token = os.environ.get(options.token_env)
+    if not token:
+        raise Complaint(f"--token-env: the environment has no variable {options.token_env}")
+    return token

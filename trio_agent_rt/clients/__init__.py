@@ -1,10 +1,10 @@
 """One client for programs, whatever the transport: reconnect, resume, typed events."""
 
-from .client import AgentClient, open_websocket_client
-from .connectors import Attachment, Connector, Link, LinkClosed, WebSocketConnector
-from .inbox import EventStream
+from .client import AgentClient
+from .connectors import Attachment, Connector, Link, LinkClosed, SSEConnector, WebSocketConnector
+from .following import ClientTask, EventStream
+from .opening import open_sse_client, open_websocket_client
 from .reconnect import Reconnect
-from .task import ClientTask
 
 __all__ = [
     "AgentClient",
@@ -15,6 +15,8 @@ __all__ = [
     "Link",
     "LinkClosed",
     "Reconnect",
+    "SSEConnector",
     "WebSocketConnector",
+    "open_sse_client",
     "open_websocket_client",
 ]

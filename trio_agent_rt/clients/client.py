@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import ssl
 import uuid
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -27,74 +26,15 @@ from ..protocol import (
 )
 from .afresh import afresh
 from .commands import Commands, Pending
-from .connectors import Connector, WebSocketConnector
-from .inbox import EventStream
+from .connectors import Connector
+from .following import ClientTask, EventStream, FollowedSession
 from .lifeline import Lifeline
 from .reconnect import Reconnect
-from .session import FollowedSession
-from .task import ClientTask
 
-__all__ = ["AgentClient", "open_websocket_client"]
+__all__ = ["AgentClient"]
 
 _LEAVE_TIMEOUT = 2.0
 """How long leaving may take: a connector's bound for its close, and some."""
-
-
-def open_websocket_client(
-    url: str,
-    *,
-    reconnect: Reconnect | None = None,
-    session: str | None = None,
-    last_position: Position | str | None = None,
-    token: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    connect_timeout: float = 10.0,
-    command_timeout: float = 30.0,
-    max_message_bytes: int = 64 * 1024 * 1024,
-    max_command_bytes: int = 1024 * 1024,
-    max_buffered_events: int = 10_000,
-) -> AgentClient:
-    """A client of a WebSocket server, to be entered with `async with`.
-
-    Args:
-        url: `ws://host:port/path`, or `wss://` for TLS.
-        reconnect: how to get a cut connection back; None for `Reconnect()`.
-        session: the id of an existing session to attach to, or None for a new one.
-        last_position: where to go on in that session (an event's `position`), or None
-            to be told its present state first.
-        token: sent as `Authorization: Bearer …`. It is in no error, log or repr.
-        headers: more headers for the handshake; treated like `token`.
-        ssl_context: for `wss://`, whom to trust; None for the system's authorities.
-        connect_timeout: how long one attempt to connect may take, in seconds.
-        command_timeout: how long the server may take to answer a command, in seconds,
-            reconnects included. Cancelling has no such bound; see `ClientTask.cancel`.
-        max_message_bytes: the largest message to take from the server.
-        max_command_bytes: the largest command to send; what is larger is refused here,
-            since a server closes the connection for it. The default is the server's.
-        max_buffered_events: how many events to hold for each task and for each iterator
-            that is behind; where the oldest give way, it finds a `GapOccurred`.
-
-    Raises:
-        ValueError: at once, when the URL or another argument makes no sense.
-    """
-    connector = WebSocketConnector(
-        url=url,
-        token=token,
-        headers=headers or {},
-        ssl_context=ssl_context,
-        max_message_bytes=max_message_bytes,
-    )
-    return AgentClient(
-        connector,
-        reconnect=reconnect,
-        session=session,
-        last_position=last_position,
-        connect_timeout=connect_timeout,
-        command_timeout=command_timeout,
-        max_command_bytes=max_command_bytes,
-        max_buffered_events=max_buffered_events,
-    )
 
 
 class AgentClient:
@@ -285,9 +225,10 @@ class AgentClient:
         `ClientTask.cancel`.
         """
         answer = await self._ask(CancelTask(reason=reason), bounded=False)
-        if answer.receipts is not None:
-            return answer.receipts
-        return [] if answer.receipt is None else [answer.receipt]
+        receipts = answer.receipts or ([] if answer.receipt is None else [answer.receipt])
+        for each in receipts:
+            await self._session.wait_told_end(each.task_id)
+        return receipts
 
     async def tools(self) -> Sequence[ToolInfo]:
         """What the agent can use.
@@ -306,6 +247,7 @@ class AgentClient:
         answer = await self._ask(CancelTask(task_id=task_id, reason=reason), bounded=False)
         if answer.outcome == "unknown":
             raise errors.UnknownTask(f"the server knows no task {task_id}")
+        await self._session.wait_told_end(task_id)
         if answer.receipt is not None:
             return answer.receipt
         task = self._session.find(task_id)

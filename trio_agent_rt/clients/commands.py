@@ -43,6 +43,7 @@ _REFUSALS: dict[str, type[errors.CommandRefused | errors.ProtocolError]] = {
         errors.UnknownTask,
         errors.UnknownStep,
         errors.UnknownSession,
+        errors.Forbidden,
         errors.RateLimited,
         errors.ShuttingDown,
     )

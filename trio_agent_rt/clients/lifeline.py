@@ -20,8 +20,8 @@ from .. import errors
 from ..protocol import CloseCode, Connected, Event
 from .commands import Commands
 from .connectors import Attachment, Connector, Link, LinkClosed
+from .following import FollowedSession
 from .reconnect import Reconnect, final_failure, first_failure, given_up
-from .session import FollowedSession
 
 __all__ = ["Lifeline"]
 

@@ -12,7 +12,15 @@ from __future__ import annotations
 import itertools
 from collections import deque
 
-from ..protocol import Event, Position, encode_event, new_epoch, sse_event, websocket_text_frame
+from ..protocol import (
+    Event,
+    Position,
+    encode_event,
+    event_type,
+    new_epoch,
+    sse_event,
+    websocket_text_frame,
+)
 
 __all__ = ["Encoded", "EventLog", "encode"]
 
@@ -20,10 +28,14 @@ __all__ = ["Encoded", "EventLog", "encode"]
 class Encoded:
     """One message as bytes: its JSON text, and each transport's form of it, made once."""
 
-    __slots__ = ("_sse", "_websocket", "json", "position")
+    __slots__ = ("_sse", "_websocket", "json", "kind", "position")
 
-    def __init__(self, json: bytes, position: Position | None = None) -> None:
+    def __init__(
+        self, json: bytes, position: Position | None = None, kind: str = "message"
+    ) -> None:
         self.json: bytes = json
+        self.kind: str = kind
+        """The wire's name for what kind of event it is."""
         self.position: Position | None = position
         """Where it stands in the log; None for what is not in the log."""
         self._websocket: bytes | None = None
@@ -44,10 +56,14 @@ class Encoded:
             self._sse = sse_event(self.json, self.position)
         return self._sse
 
+    def named_sse(self) -> bytes:
+        """It as an event of a `text/event-stream` that has a name, for `addEventListener`."""
+        return sse_event(self.json, self.position, name=self.kind)
+
 
 def encode(event: Event) -> Encoded:
     """An event that is not for the log: an answer, or present state told again."""
-    return Encoded(encode_event(event), event.position)
+    return Encoded(encode_event(event), event.position, event_type(event))
 
 
 class EventLog:
@@ -91,7 +107,8 @@ class EventLog:
     def append(self, event: Event, *, timestamp: int | None = None) -> Encoded:
         """`event` encoded, in its place at the end; the oldest give way to it."""
         position = Position(self._epoch, self._offset + 1)
-        entry = Encoded(encode_event(event, position=position, timestamp=timestamp), position)
+        text = encode_event(event, position=position, timestamp=timestamp)
+        entry = Encoded(text, position, event_type(event))
         self._offset += 1
         self._entries.append(entry)
         self._bytes += len(entry)

@@ -27,6 +27,7 @@ from .http import (
     encode_http_answer,
     encode_http_command,
     encode_http_failure,
+    encode_http_success,
 )
 from .jsonable import Plain, to_jsonable
 from .messages import (
@@ -121,6 +122,7 @@ __all__ = [
     "encode_http_answer",
     "encode_http_command",
     "encode_http_failure",
+    "encode_http_success",
     "event_type",
     "may_reconnect",
     "new_epoch",

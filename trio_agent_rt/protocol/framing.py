@@ -37,7 +37,9 @@ def websocket_close_frame(code: int, reason: str = "") -> bytes:
     return bytes((_CLOSE, len(payload))) + payload
 
 
-def sse_event(payload: bytes, position: Position | None = None, *, name: str | None = None) -> bytes:
+def sse_event(
+    payload: bytes, position: Position | None = None, *, name: str | None = None
+) -> bytes:
     """One event of a `text/event-stream`: its `id`, if it has a position, and its data.
 
     `payload` is JSON and so has no line break that would end the data early.

@@ -33,6 +33,7 @@ __all__ = [
     "encode_http_answer",
     "encode_http_command",
     "encode_http_failure",
+    "encode_http_success",
 ]
 
 HTTP_STATUSES: Mapping[str, int] = {
@@ -115,6 +116,11 @@ def encode_http_answer(answer: m.Acknowledged, messages: Iterable[m.Event] = ())
     if told:
         body["messages"] = told
     return _encode(body)
+
+
+def encode_http_success(fields: Mapping[str, Any]) -> bytes:
+    """The body that gives what was asked for."""
+    return _encode({"success": True, **fields})
 
 
 def encode_http_failure(message: str, code: str) -> bytes:

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Any, Self, get_args
 
 import trio
+from attrs import evolve
 
 from ..agent import Tool, ToolSet
 from ..errors import RateLimited, ShuttingDown
-from ..protocol import RESERVED_TYPES, Command, CommandFailed, CustomEvent, Position
+from ..protocol import RESERVED_TYPES, CloseCode, Command, CommandFailed, CustomEvent, Position
 from .access import ANONYMOUS, Authorize, Principal, Tickets
 from .peers import Connection, Framing, Inquiry, Limits
 from .peers.commands import carry_out
@@ -105,7 +106,9 @@ class RealtimeAgent:
         self._registry = SessionRegistry(
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
         )
-        self._life = Supervisor(self._tasks, self.begin_shutdown, cleanup_timeout=cleanup_timeout)
+        self._life = Supervisor(
+            self._tasks, self.begin_shutdown, self._close_all, cleanup_timeout=cleanup_timeout
+        )
 
     def __repr__(self) -> str:
         return f"<RealtimeAgent {self.phase} sessions={len(self._registry)}>"
@@ -143,6 +146,11 @@ class RealtimeAgent:
             for session in self._registry.sessions:
                 for connection in session.connections:
                     connection.reply(told)
+
+    def _close_all(self) -> None:
+        for session in self._registry.sessions:
+            for connection in session.connections:
+                connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
 
     async def shut_down(self, drain_timeout: float | None = None) -> None:
         """Shut it down, and return when every task has ended.
@@ -305,7 +313,7 @@ class RealtimeAgent:
         """Carry out a command that came beside its client's connection. Never waits.
 
         Args:
-            command: with a `request_id`; any will do.
+            command: what it asks for; its `request_id` is not needed.
             client_id: whose session it is for, as the peer wrote it.
             principal: on whose behalf the peer speaks.
             size: of the command, in bytes.
@@ -322,8 +330,9 @@ class RealtimeAgent:
         client = self._registry.client(client_id, principal)
         if not client.may_send(size):
             raise RateLimited("too many commands")
-        inquiry = Inquiry(client, principal)
-        carry_out(command, client.session, inquiry)
+        inquiry = Inquiry(command, client, principal)
+        # Without an id it would not be answered.
+        carry_out(evolve(command, request_id=command.request_id or ""), client.session, inquiry)
         return inquiry
 
     @property

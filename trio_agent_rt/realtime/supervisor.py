@@ -40,6 +40,7 @@ class Supervisor:
     Args:
         tasks: gives the tasks that have not ended.
         on_outer_cancel: called when a cancel from outside was noticed; is to `begin`.
+        on_tasks_ended: called, in a shutdown, when every task has ended and said so.
         cleanup_timeout: seconds for the cleanup of tasks that a shutdown cancels.
     """
 
@@ -47,6 +48,7 @@ class Supervisor:
         self,
         tasks: Callable[[], Sequence[RunningTask]],
         on_outer_cancel: Callable[[], None],
+        on_tasks_ended: Callable[[], None],
         *,
         cleanup_timeout: float,
     ) -> None:
@@ -57,6 +59,7 @@ class Supervisor:
         """Set once, in a shutdown, every task has ended and said so to every viewer."""
         self._tasks = tasks
         self._on_outer_cancel = on_outer_cancel
+        self._on_tasks_ended = on_tasks_ended
         self._cleanup_timeout = cleanup_timeout
         self._outer: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._inner: trio.Nursery | None = None
@@ -155,6 +158,7 @@ class Supervisor:
                 self.phase = "closed"
                 self.draining.set()
                 self.tasks_ended.set()
+                self._on_tasks_ended()
 
     async def _drain(self) -> None:
         while self._tasks() and trio.current_time() < self._drain_until:

@@ -1,15 +1,32 @@
 """What carries a `RealtimeAgent` over the network, and who is let in."""
 
 from .admission import Authenticate, ChooseSession
-from .handshake import HandshakeRequest, Headers
-from .listeners import WebSocketAddress
+from .cors import Cors
+from .http import serve_app
+from .listeners import HTTPAddress, SSEAddress, WebSocketAddress
+from .request import Headers, Request
+from .serve import ServerAddresses, SSEOptions, WebSocketOptions, serve
+from .sse import SSEPaths, serve_sse, sse_blueprint
+from .tokens import BearerTokens
 from .websocket import serve_websocket
 
 __all__ = [
     "Authenticate",
+    "BearerTokens",
     "ChooseSession",
-    "HandshakeRequest",
+    "Cors",
+    "HTTPAddress",
     "Headers",
+    "Request",
+    "SSEAddress",
+    "SSEOptions",
+    "SSEPaths",
+    "ServerAddresses",
     "WebSocketAddress",
+    "WebSocketOptions",
+    "serve",
+    "serve_app",
+    "serve_sse",
     "serve_websocket",
+    "sse_blueprint",
 ]

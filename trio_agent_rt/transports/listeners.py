@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 
 import trio
 from attrs import frozen
 
-__all__ = ["WebSocketAddress", "address_of", "open_listeners"]
+__all__ = [
+    "Exposed",
+    "HTTPAddress",
+    "SSEAddress",
+    "WebSocketAddress",
+    "address_of",
+    "http_address_of",
+    "is_loopback",
+    "open_listeners",
+]
 
 # How often to ask for another free port when the first one is taken at a second address.
 _ATTEMPTS = 20
@@ -28,14 +38,64 @@ class WebSocketAddress:
     """All addresses that it is bound to, all with the same port."""
 
 
-async def open_listeners(host: str | None, port: int) -> list[trio.SocketListener]:
+@frozen(kw_only=True)
+class HTTPAddress:
+    """Where an HTTP server listens."""
+
+    host: str
+    """The first address that it is bound to."""
+    port: int
+    url: str
+    """What a client on this machine connects to, up to the path: `http://127.0.0.1:8081`."""
+    hosts: tuple[str, ...]
+    """All addresses that it is bound to, all with the same port."""
+
+
+@frozen(kw_only=True)
+class SSEAddress:
+    """Where a server of streams and commands listens."""
+
+    host: str
+    """The first address that it is bound to."""
+    port: int
+    url: str
+    """Of the stream: what a client on this machine connects to."""
+    base_url: str
+    """What all its URLs begin with: `http://127.0.0.1:8081`."""
+    hosts: tuple[str, ...]
+    """All addresses that it is bound to, all with the same port."""
+
+
+class Exposed(ValueError):
+    """Other machines could connect, and nobody would be asked who they are.
+
+    Args:
+        host: where the server was to listen.
+    """
+
+    def __init__(self, host: str | None) -> None:
+        where = "every interface" if host is None else host
+        super().__init__(
+            f"other machines can connect to {where}, and nobody would be asked who they are: "
+            "pass authenticate=BearerTokens({token: name}) or a hook of your own, listen at "
+            "127.0.0.1, or pass allow_anonymous=True if whoever can connect may use the agent"
+        )
+        self.host = host
+
+
+async def open_listeners(
+    host: str | None, port: int, *, loopback_only: bool
+) -> list[trio.SocketListener]:
     """A listener for every address that `host` stands for, all at one port.
 
     Args:
         host: an address, a name, or None for every interface.
         port: 0 takes a free one.
+        loopback_only: whether only this machine may be able to connect, because nobody
+            is asked who they are.
 
     Raises:
+        Exposed: when another machine could. Nothing was listened at.
         OSError: with the errno of what went wrong and a text that says what to change.
         ValueError: when `port` cannot be one.
     """
@@ -52,6 +112,8 @@ async def open_listeners(host: str | None, port: int) -> list[trio.SocketListene
         ) from wrong
     # Numeric, and each once; an IPv6 address of a link needs its %zone, which this keeps.
     addresses = list(dict.fromkeys(_numeric(sockaddr) for *_, sockaddr in found))
+    if loopback_only and not all(is_loopback(address) for address in addresses):
+        raise Exposed(host)
     for attempt in range(_ATTEMPTS):
         try:
             return await _open_all(addresses, port)
@@ -60,6 +122,17 @@ async def open_listeners(host: str | None, port: int) -> list[trio.SocketListene
                 continue
             raise _helpful(wrong, host, port) from wrong
     raise AssertionError("the last attempt returns or raises")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a numeric address is one that only this machine can reach."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback
 
 
 async def _open_all(addresses: list[str], port: int) -> list[trio.SocketListener]:
@@ -114,14 +187,27 @@ def address_of(
     listeners: list[trio.SocketListener], *, host: str | None, path: str, secure: bool
 ) -> WebSocketAddress:
     """Where `listeners` listen, and the URL of `path` there."""
-    hosts = [str(listener.socket.getsockname()[0]) for listener in listeners]
+    hosts, port, where = _bound(listeners, host)
+    url = f"{'wss' if secure else 'ws'}://{where}{path}"
+    return WebSocketAddress(host=hosts[0], port=port, url=url, hosts=hosts)
+
+
+def http_address_of(
+    listeners: list[trio.SocketListener], *, host: str | None, secure: bool
+) -> HTTPAddress:
+    """Where `listeners` listen, and the URL that paths are appended to."""
+    hosts, port, where = _bound(listeners, host)
+    url = f"{'https' if secure else 'http'}://{where}"
+    return HTTPAddress(host=hosts[0], port=port, url=url, hosts=hosts)
+
+
+def _bound(
+    listeners: list[trio.SocketListener], host: str | None
+) -> tuple[tuple[str, ...], int, str]:
+    """All addresses, their port, and what a URL for this machine names."""
+    hosts = tuple(str(listener.socket.getsockname()[0]) for listener in listeners)
     port = int(listeners[0].socket.getsockname()[1])
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(hosts[0], hosts[0])
     if len(hosts) > 1 and host:
         shown = host
-    if ":" in shown:
-        shown = f"[{shown}]"
-    scheme = "wss" if secure else "ws"
-    return WebSocketAddress(
-        host=hosts[0], port=port, url=f"{scheme}://{shown}:{port}{path}", hosts=tuple(hosts)
-    )
+    return hosts, port, f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"

@@ -12,7 +12,7 @@ import trio
 import trio_websocket
 import trustme
 
-from trio_agent_rt.clients import open_websocket_client
+from trio_agent_rt.clients import open_sse_client, open_websocket_client
 from trio_agent_rt.errors import (
     AgentRTError,
 )
@@ -26,6 +26,7 @@ from trio_agent_rt.protocol import (
 
 __all__ = [
     "TOKEN",
+    "URLS",
     "answering",
     "failure",
     "greeting",
@@ -41,8 +42,16 @@ Handler = Callable[[Any], Awaitable[None]]
 TOKEN = "the-secret-token"
 
 
+URLS = {
+    "websocket": ("ws://127.0.0.1:{}/ws", "wss://127.0.0.1:{}/ws"),
+    "sse": ("http://127.0.0.1:{}/sse", "https://127.0.0.1:{}/sse"),
+}
+
+
 @asynccontextmanager
-async def listening(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def listening(
+    handler: Handler, context: ssl.SSLContext | None = None, *, dialect: str = "websocket"
+) -> AsyncIterator[str]:
     """A TCP (or TLS) server on a free port; the URL to reach it."""
     async with trio.open_nursery() as nursery:
         if context is None:
@@ -52,7 +61,7 @@ async def listening(handler: Handler, context: ssl.SSLContext | None = None) -> 
             await nursery.start(trio.serve_listeners, handler, listeners)
         listener = getattr(listeners[0], "transport_listener", listeners[0])
         port = listener.socket.getsockname()[1]
-        yield f"{'ws' if context is None else 'wss'}://127.0.0.1:{port}/ws"
+        yield URLS[dialect][context is not None].format(port)
         nursery.cancel_scope.cancel()
 
 
@@ -97,7 +106,8 @@ async def failure(url: str, **options: Any) -> AgentRTError:
     """What keeps a client from connecting; at once, unless it is the time-out itself."""
     options = {"connect_timeout": 20.0, "token": TOKEN} | options
     with trio.fail_after(5), pytest.raises(AgentRTError) as caught:
-        async with open_websocket_client(url, **options):
+        open_client = open_sse_client if url.startswith("http") else open_websocket_client
+        async with open_client(url, **options):
             raise AssertionError("entered")
     assert TOKEN not in repr(caught.value)
     return caught.value

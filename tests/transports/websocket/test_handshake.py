@@ -29,7 +29,7 @@ from tests.transports.websocket.peers import (
 )
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.realtime import Limits, Principal
-from trio_agent_rt.transports import HandshakeRequest
+from trio_agent_rt.transports import Request
 
 
 async def test_an_honest_client_sees_its_task_to_the_end() -> None:
@@ -97,7 +97,7 @@ async def test_a_peer_that_leaves_before_the_handshake_is_noticed_at_once() -> N
     asked = trio.Event()
     left = trio.Event()
 
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         asked.set()
         try:
             await trio.sleep_forever()
@@ -122,7 +122,7 @@ async def test_a_peer_that_leaves_before_the_handshake_is_noticed_at_once() -> N
 async def test_a_peer_that_is_reset_while_it_is_asked_about_is_noticed_at_once() -> None:
     left = trio.Event()
 
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         reset(stream)
         try:
             await trio.sleep_forever()
@@ -189,7 +189,7 @@ async def test_tls_serves_and_survives_what_is_not_tls() -> None:
 
 
 async def test_more_than_a_handshake_needs_is_not_kept_while_a_hook_decides() -> None:
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         await trio.sleep_forever()
         raise AssertionError
 
@@ -235,7 +235,7 @@ def _fail(wrong: BaseException) -> object:
 async def test_authenticate_decides_before_the_handshake(
     outcome: Callable[[], Any], status: int, shown: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         await trio.lowlevel.checkpoint()
         return outcome()
 
@@ -260,7 +260,7 @@ async def test_authenticate_decides_before_the_handshake(
 
 
 async def test_what_a_rejection_adds_to_the_headers_is_sent() -> None:
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         await trio.lowlevel.checkpoint()
         raise ConnectionRejected(401, "no", {"WWW-Authenticate": "Bearer"})
 
@@ -271,9 +271,9 @@ async def test_what_a_rejection_adds_to_the_headers_is_sent() -> None:
 
 
 async def test_authenticate_sees_the_request_and_its_repr_shows_no_secret() -> None:
-    seen: list[HandshakeRequest] = []
+    seen: list[Request] = []
 
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         await trio.lowlevel.checkpoint()
         seen.append(request)
         return Principal("ann")
@@ -297,7 +297,7 @@ async def test_authenticate_sees_the_request_and_its_repr_shows_no_secret() -> N
 async def test_a_hook_that_takes_too_long_is_cancelled_at_the_deadline() -> None:
     cancelled = trio.Event()
 
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         try:
             await trio.sleep_forever()
         finally:
@@ -334,7 +334,7 @@ async def test_a_session_is_joined_by_query_and_the_header_position_wins() -> No
 
 
 async def test_an_unknown_session_and_somebody_elses_are_closed_alike() -> None:
-    async def authenticate(request: HandshakeRequest) -> Principal:
+    async def authenticate(request: Request) -> Principal:
         await trio.lowlevel.checkpoint()
         return Principal(request.query["who"])
 
@@ -352,7 +352,7 @@ async def test_an_unknown_session_and_somebody_elses_are_closed_alike() -> None:
 
 
 async def test_a_hook_can_put_everybody_into_one_room() -> None:
-    def choose(request: HandshakeRequest, principal: Principal) -> str | None:
+    def choose(request: Request, principal: Principal) -> str | None:
         return "lobby"
 
     async with serving(choose_session=choose, linger=5) as (_, address):

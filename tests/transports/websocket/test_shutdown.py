@@ -25,7 +25,7 @@ from tests.transports.websocket.peers import (
 )
 from trio_agent_rt.agent import TaskRun
 from trio_agent_rt.realtime import Connection, Limits, RealtimeAgent
-from trio_agent_rt.transports import HandshakeRequest, WebSocketAddress, serve_websocket
+from trio_agent_rt.transports import Request, WebSocketAddress, serve_websocket
 
 WAIT = frame(TEXT, json.dumps({"type": "task:submit", "data": {"task": "wait"}}).encode())
 PATIENT = Limits(handshake_timeout=60, write_timeout=60, close_timeout=60)
@@ -119,7 +119,7 @@ async def test_cancelled_alone_it_closes_its_connections_and_the_tasks_go_on() -
 
 @pytest.mark.parametrize("ending", ["shut_down", "cancel_all", "cancel_transport"])
 async def test_it_ends_within_a_second_whatever_its_peers_do(ending: str) -> None:
-    async def authenticate(request: HandshakeRequest) -> Any:
+    async def authenticate(request: Request) -> Any:
         await trio.sleep_forever()
 
     agent = RealtimeAgent(quick, limits=PATIENT, buffer_size=10_000)
@@ -209,7 +209,7 @@ async def test_a_port_in_use_is_an_error_and_no_group() -> None:
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({"port": 70_000}, "port"), ({"path": "ws"}, "path"), ({"origins": ["a.b"]}, "a.b")],
+    [({"port": 70_000}, "port"), ({"path": "ws"}, "path"), ({"host": "0.0.0.0"}, "authenticate")],
 )
 async def test_a_wrong_option_is_refused(options: Any, text: str) -> None:
     async with RealtimeAgent(quick) as realtime:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import trio
 
-from ...clients import AgentClient, open_websocket_client
+from ...clients import AgentClient, open_sse_client, open_websocket_client
 from ..endings import Complaint
+from ..options import token_of
 from ..view import Screen
 
 __all__ = ["connect"]
@@ -24,20 +24,19 @@ _LOOKS = 3
 async def connect(options: argparse.Namespace, screen: Screen) -> AsyncGenerator[AgentClient]:
     """A client for the options `url`, `token_env` and, where there is one, `session`.
 
+    The scheme of the URL says which transport it is: `http` and `https` stand for SSE.
+
     While it is in use, the screen tells when its connection is gone and when it is back.
 
     Raises:
         Complaint: when the options make no sense.
         ClientError, ConnectionRejected: when there is no connection.
     """
-    token = None
-    if options.token_env is not None:
-        token = os.environ.get(options.token_env)
-        if not token:
-            raise Complaint(f"--token-env: the environment has no variable {options.token_env}")
+    scheme = options.url.partition(":")[0].lower()
+    open_client = open_sse_client if scheme in {"http", "https"} else open_websocket_client
     try:
-        client = open_websocket_client(
-            options.url, token=token, session=getattr(options, "session", None)
+        client = open_client(
+            options.url, token=token_of(options), session=getattr(options, "session", None)
         )
     except ValueError as exc:
         raise Complaint(str(exc)) from None

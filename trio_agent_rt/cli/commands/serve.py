@@ -9,7 +9,6 @@ import os
 import shlex
 import ssl
 import sys
-from ipaddress import ip_address
 from typing import get_args
 
 import trio
@@ -18,7 +17,15 @@ from ...agent import PlanningAgent, TaskRun, create_agent
 from ...agent.tools import default_tools
 from ...llm import create_llm
 from ...realtime import BusyPolicy, Limits, RealtimeAgent
-from ...transports import WebSocketAddress, serve_websocket
+from ...transports import (
+    BearerTokens,
+    Cors,
+    ServerAddresses,
+    SSEOptions,
+    WebSocketOptions,
+)
+from ...transports import serve as serve_both
+from ...transports.listeners import Exposed, is_loopback
 from ..endings import Complaint, ExitCode
 from ..interrupts import Interrupts
 from ..lines import count, one_line, span
@@ -27,10 +34,13 @@ from ..options import (
     AddParser,
     add_llm_option,
     add_root_option,
+    add_token_option,
     at_least_one,
     port,
+    port_or_none,
     seconds,
     seconds_or_none,
+    token_of,
 )
 from ..view import write_out
 
@@ -44,10 +54,11 @@ def add_serve(add_parser: AddParser) -> None:
     """Add the command to the program."""
     parser = add_parser(
         "serve",
-        help="serve an agent over WebSocket",
-        description="Serves the planning agent with the default tools over WebSocket. Prints the "
-        "URL to standard output, and what happens to standard error. Ctrl-C once lets tasks "
-        "finish for a while, then cancels them; twice ends at once.",
+        help="serve an agent over WebSocket and SSE",
+        description="Serves the planning agent with the default tools over WebSocket, and over "
+        "SSE with commands by HTTP. Prints the URLs to standard output, and what happens to "
+        "standard error. Ctrl-C once lets tasks finish for a while, then cancels them; twice "
+        "ends at once.",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="the address to listen at; default: %(default)s"
@@ -56,6 +67,20 @@ def add_serve(add_parser: AddParser) -> None:
         "--port", type=port, default=8080, help="0 for any free one; default: %(default)s"
     )
     parser.add_argument("--path", default="/ws", help="of the URL; default: %(default)s")
+    parser.add_argument(
+        "--http-port",
+        metavar="PORT",
+        type=port_or_none,
+        default=8081,
+        help="for SSE and commands by HTTP; 0 for any free one, none for no HTTP; "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--http-prefix",
+        metavar="PATH",
+        default="",
+        help="before the paths of HTTP, /agent for example; default: none",
+    )
     add_root_option(parser)
     add_llm_option(parser)
     parser.add_argument(
@@ -96,6 +121,12 @@ def add_serve(add_parser: AddParser) -> None:
         default=[],
         help="a web page's origin that may connect, https://example.com for example; more than "
         "once for several",
+    )
+    add_token_option(parser, purpose="that clients have to send")
+    parser.add_argument(
+        "--allow-anonymous",
+        action="store_true",
+        help="with --host: let other machines connect although nobody is asked for a token",
     )
     parser.add_argument("--certfile", metavar="FILE", help="for TLS: the certificate (PEM)")
     parser.add_argument("--keyfile", metavar="FILE", help="its key, if it is in another file")
@@ -149,50 +180,87 @@ async def _serve_and_tell(
     model: str,
 ) -> None:
     complaint: Complaint | None = None
+    authenticate, cors = _doors(options)
     async with trio.open_nursery() as nursery:
         try:
-            address = await nursery.start(
+            addresses = await nursery.start(
                 functools.partial(
-                    serve_websocket,
+                    serve_both,
                     realtime,
-                    host=options.host,
-                    port=options.port,
-                    path=options.path,
-                    origins=options.origin,
-                    ssl_context=context,
+                    websocket=WebSocketOptions(
+                        host=options.host,
+                        port=options.port,
+                        path=options.path,
+                        ssl_context=context,
+                    ),
+                    sse=_sse_options(options, context),
+                    authenticate=authenticate,
+                    allow_anonymous=options.allow_anonymous,
+                    cors=cors,
                 )
             )
         except OSError as exc:
             complaint = Complaint(exc.strerror or str(exc), ExitCode.UNAVAILABLE)
+        except Exposed:
+            complaint = Complaint(
+                f"--host: other machines can connect to {options.host}, and nobody would be asked "
+                "who they are; name the environment variable with a token in --token-env, or give "
+                "--allow-anonymous if whoever can connect may use the agent"
+            )
         except ValueError as exc:
             complaint = Complaint(str(exc))
         else:
-            _tell(address, options, model)
+            _tell(addresses, options, model)
     if complaint is not None:
         raise complaint
 
 
-def _tell(address: WebSocketAddress, options: argparse.Namespace, model: str) -> None:
+def _sse_options(options: argparse.Namespace, context: ssl.SSLContext | None) -> SSEOptions | None:
+    if options.http_port is None:
+        return None
+    return SSEOptions(
+        host=options.host,
+        port=options.http_port,
+        prefix=options.http_prefix,
+        ssl_context=context,
+    )
+
+
+def _doors(options: argparse.Namespace) -> tuple[BearerTokens | None, Cors]:
+    """Who may connect, and which pages."""
+    token = token_of(options)
+    try:
+        tokens = None if token is None else BearerTokens({token: "whoever has the token"})
+    except ValueError as exc:
+        raise Complaint(f"--token-env {options.token_env}: {exc}") from None
+    try:
+        return tokens, Cors(options.origin)
+    except ValueError as exc:
+        raise Complaint(str(exc)) from None
+
+
+def _tell(addresses: ServerAddresses, options: argparse.Namespace, model: str) -> None:
+    address = addresses.websocket
+    assert address is not None
     trust = f"SSL_CERT_FILE={shlex.quote(options.certfile)} " if options.certfile else ""
     submit = f"{trust}{invocation()} submit {shlex.quote(address.url)}"
+    if options.token_env is not None:
+        submit += f" --token-env {shlex.quote(options.token_env)}"
+    stream = "" if addresses.sse is None else f"{addresses.sse.url}\n"
     write_out(
         sys.stdout,
-        f"{address.url}\n"
+        f"{address.url}\n{stream}"
         f"  model: {model}; files: {os.path.abspath(options.root)}; Ctrl-C stops it\n"
         "  try, in another terminal:\n"
         f'    {submit} "wait 10 seconds"\n',
     )
-    if not all(_is_loopback(each) for each in address.hosts):
+    if options.token_env is None and not all(is_loopback(each) for each in address.hosts):
         _log.warning(
             "whoever can reach %s can run tasks and read and, after confirming it themselves, "
             "write files below %s: there is no authentication",
             address.url,
             os.path.abspath(options.root),
         )
-
-
-def _is_loopback(host: str) -> bool:
-    return ip_address(host.partition("%")[0]).is_loopback
 
 
 def _tls(certfile: str | None, keyfile: str | None) -> ssl.SSLContext | None:

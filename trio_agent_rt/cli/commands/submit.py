@@ -26,7 +26,9 @@ def add_submit(add_parser: AddParser) -> None:
         description="Submits a task to a server and shows what it does. Ctrl-C cancels it there "
         "and shows the receipt; a second Ctrl-C leaves at once.",
     )
-    parser.add_argument("url", help="the server, ws://127.0.0.1:8080/ws for example")
+    parser.add_argument(
+        "url", help="the server, ws://127.0.0.1:8080/ws or http://127.0.0.1:8081/sse for example"
+    )
     parser.add_argument("task", type=words, help='what to do, "wait 10 seconds" for example')
     parser.add_argument(
         "--session", metavar="ID", help="the session to submit it to; default: a new one"

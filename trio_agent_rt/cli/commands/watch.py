@@ -24,7 +24,9 @@ def add_watch(add_parser: AddParser) -> None:
         description="Shows all tasks of a session, from their present state on. In a terminal you "
         "can answer their questions too. Ctrl-C leaves, and cancels nothing.",
     )
-    parser.add_argument("url", help="the server, ws://127.0.0.1:8080/ws for example")
+    parser.add_argument(
+        "url", help="the server, ws://127.0.0.1:8080/ws or http://127.0.0.1:8081/sse for example"
+    )
     parser.add_argument(
         "--session",
         metavar="ID",

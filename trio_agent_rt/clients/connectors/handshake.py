@@ -1,4 +1,4 @@
-"""What kept a WebSocket from opening, told so that a person can mend it. No I/O."""
+"""What kept a connection from opening, told so that a person can mend it. No I/O."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import cast
 
-from ...errors import AgentRTError, ConnectFailed, ConnectionRejected, NotThisProtocol
-from .url import WebSocketURL
+from ...errors import (
+    AgentRTError,
+    ConnectFailed,
+    ConnectionRejected,
+    NotThisProtocol,
+    ProtocolError,
+)
+from ...protocol import CommandFailed, decode_http_answer
+from .url import WEBSOCKET, ServerURL
 
-__all__ = ["no_stream", "no_tls", "rejection", "unfinished_handshake"]
+__all__ = ["no_stream", "no_tls", "refusal", "rejection", "too_late", "unfinished_handshake"]
 
 _MAX_TEXT = 300
 """Characters of a server's answer to repeat in an error."""
@@ -32,7 +39,7 @@ _NOT_TLS = {
 """OpenSSL's names for bytes that are no TLS at all."""
 
 
-def no_stream(url: WebSocketURL, error: OSError) -> ConnectFailed:
+def no_stream(url: ServerURL, error: OSError) -> ConnectFailed:
     """Why no TCP connection could be made."""
     where = f"{url.host}:{url.port}"
     causes = list(_leaves(error))
@@ -61,7 +68,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def no_tls(url: WebSocketURL, error: BaseException) -> AgentRTError:
+def no_tls(url: ServerURL, error: BaseException) -> AgentRTError:
     """Why TLS could not be agreed on."""
     where = f"{url.host}:{url.port}"
     cause = error if isinstance(error, ssl.SSLError) else error.__cause__
@@ -72,14 +79,20 @@ def no_tls(url: WebSocketURL, error: BaseException) -> AgentRTError:
         )
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
         if cause.reason in _NOT_TLS:
-            return NotThisProtocol(f"{where} does not speak TLS: use ws:// instead of wss://")
+            plain, secure = url.dialect.plain, url.dialect.secure
+            return NotThisProtocol(
+                f"{where} does not speak TLS: use {plain}:// instead of {secure}://"
+            )
         return ConnectFailed(f"TLS with {where} failed: {cause.reason or cause}")
     return ConnectFailed(f"{where} closed the connection during the TLS handshake")
 
 
-def unfinished_handshake(
-    url: WebSocketURL, received: bytes, *, timeout: float | None
-) -> AgentRTError:
+def too_late(url: ServerURL, timeout: float) -> ConnectFailed:
+    """What it is to wait for a connection in vain, for so many seconds."""
+    return ConnectFailed(f"{url.host}:{url.port} has not answered within {round(timeout, 1):g} s")
+
+
+def unfinished_handshake(url: ServerURL, received: bytes, *, timeout: float | None) -> AgentRTError:
     """Why a handshake came to no end.
 
     Args:
@@ -93,17 +106,20 @@ def unfinished_handshake(
             )
         return ConnectFailed(
             f"{url} closed the connection without an answer"
-            + ("" if url.secure else " (if it expects TLS, use wss://)")
+            + ("" if url.secure else f" (if it expects TLS, use {url.dialect.secure}://)")
         )
     if _TLS_RECORD.match(received) and not url.secure:
-        return NotThisProtocol(f"{url.host}:{url.port} speaks TLS: use wss:// instead of ws://")
+        plain, secure = url.dialect.plain, url.dialect.secure
+        return NotThisProtocol(
+            f"{url.host}:{url.port} speaks TLS: use {secure}:// instead of {plain}://"
+        )
     response = _STATUS_LINE.match(received)
     if response is None:
         return NotThisProtocol(
-            f"what answers at {url} is not a WebSocket server: it speaks no HTTP"
+            f"what answers at {url} is not {url.dialect.called} server: it speaks no HTTP"
         )
     status = int(response[1])
-    if status == HTTPStatus.SWITCHING_PROTOCOLS:
+    if status == HTTPStatus.SWITCHING_PROTOCOLS and url.dialect is WEBSOCKET:
         return NotThisProtocol(f"{url} answers the WebSocket handshake wrongly")
     head, _, body = received.partition(b"\r\n\r\n")
     lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
@@ -111,23 +127,49 @@ def unfinished_handshake(
 
 
 def rejection(
-    url: WebSocketURL, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    url: ServerURL,
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+    *,
+    usual_path: str | None = None,
 ) -> AgentRTError:
-    """What a response stands for that is not the handshake's."""
+    """What a response stands for that is not the one that was hoped for.
+
+    Args:
+        usual_path: where a server has this resource; None for the transport's own.
+    """
     texts = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
     if not 400 <= status <= 599:
+        kind = _clean(texts.get("content-type", "").partition(";")[0])
+        what = f" and {kind}" if kind else ""
         where = f" and points to {_clean(texts['location'])}" if "location" in texts else ""
         return NotThisProtocol(
-            f"what answers at {url} is not a WebSocket server: "
-            f"it answers with {status} {_phrase(status)}{where}".rstrip()
+            f"what answers at {url} is not {url.dialect.called} server: "
+            f"it answers with {status} {_phrase(status)}".rstrip()
+            + (where or what)
         )
-    text = (
-        "" if "html" in texts.get("content-type", "") else _clean(body.decode("utf-8", "replace"))
-    )
+    failed = refusal(body)
+    if failed is not None:
+        text = _clean(failed.message)
+    elif "html" in texts.get("content-type", ""):
+        text = ""
+    else:
+        text = _clean(body.decode("utf-8", "replace"))
     message = text or _phrase(status)
     if status == HTTPStatus.NOT_FOUND:
-        message += f" (is {url.path} the right path? A server's default is /ws)"
+        usual = usual_path or url.dialect.path
+        message += f" (is {url.path} the right path? A server's default is {usual})"
     return ConnectionRejected(status, message, _kept(texts))
+
+
+def refusal(body: bytes) -> CommandFailed | None:
+    """What a body says that is this protocol's own way to refuse, or None."""
+    try:
+        *_, answer = decode_http_answer(body, request_id="")
+    except ProtocolError:
+        return None
+    return answer if isinstance(answer, CommandFailed) else None
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

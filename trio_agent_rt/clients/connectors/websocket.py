@@ -8,7 +8,6 @@ has a deadline, and whatever happens it is closed when `converse` returns.
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
@@ -17,17 +16,15 @@ import trio
 import trio_websocket
 from attrs import define, field, validators
 
-from ...errors import AgentRTError, ConnectFailed
+from ...errors import AgentRTError
 from ...protocol import CloseCode, Command, Event, decode_event, encode_command
 from ...streams import BoundedStream
 from .base import Attachment, Link, LinkClosed
-from .handshake import no_stream, no_tls, rejection, unfinished_handshake
-from .url import WebSocketURL, parse_websocket_url
+from .dialing import WRITE_TIMEOUT, check_options, open_stream, with_token
+from .handshake import rejection, unfinished_handshake
+from .url import ServerURL, parse_websocket_url
 
 __all__ = ["WebSocketConnector"]
-
-_WRITE_TIMEOUT = 10.0
-"""How long one write may take: what the server allows for its own."""
 
 _CLOSE_TIMEOUT = 1.0
 """How long the peer may take to answer our close frame. The server allows us as much."""
@@ -38,10 +35,6 @@ _MAX_HANDSHAKE_BYTES = 64 * 1024
 _QUEUED_MESSAGES = 16
 """Messages that trio-websocket reads ahead: enough that a burst is not two switches of
 Trio tasks for each."""
-
-_TOKEN = re.compile(r"[\x21-\x7e]+")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]*")
 
 
 @define(kw_only=True)
@@ -56,20 +49,14 @@ class WebSocketConnector:
         max_message_bytes: the largest message to take.
     """
 
-    url: WebSocketURL = field(converter=lambda url: parse_websocket_url(cast("str", url)))
+    url: ServerURL = field(converter=lambda url: parse_websocket_url(cast("str", url)))
     token: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     ssl_context: ssl.SSLContext | None = None
     max_message_bytes: int = field(default=64 * 1024 * 1024, validator=validators.ge(1))
 
     def __attrs_post_init__(self) -> None:
-        if self.token is not None and not _TOKEN.fullmatch(self.token):
-            raise ValueError("the token must be visible ASCII characters without spaces")
-        for name, value in self.headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-                raise ValueError(f"the header {name!r} cannot be sent in HTTP")
-        if self.ssl_context is not None and not self.url.secure:
-            raise ValueError("an ssl_context is for wss://, but the URL begins with ws://")
+        check_options(self.url, self.token, self.headers, self.ssl_context)
 
     @property
     def address(self) -> str:
@@ -80,7 +67,7 @@ class WebSocketConnector:
         self, attachment: Attachment, serve: Callable[[Link], Awaitable[None]]
     ) -> None:
         """Connect, run `serve` on the connection, and close it; see `Connector`."""
-        transport = await self._open_stream(attachment.deadline)
+        transport = await open_stream(self.url, self.ssl_context, attachment.deadline)
         try:
             await self._converse(_WatchedStream(transport), attachment, serve)
         finally:
@@ -121,33 +108,6 @@ class WebSocketConnector:
             return LinkClosed(f"the peer has broken the WebSocket protocol: {error}")
         return unfinished_handshake(self.url, bytes(stream.opening), timeout=None)
 
-    async def _open_stream(self, deadline: float) -> trio.abc.Stream:
-        waiting = deadline - trio.current_time()
-        with trio.CancelScope(deadline=deadline):
-            return await self._open_tcp_or_tls()
-        raise _too_late(self.url, waiting)
-
-    async def _open_tcp_or_tls(self) -> trio.abc.Stream:
-        url = self.url
-        try:
-            stream = await trio.open_tcp_stream(url.host, url.port)
-        except OSError as exc:
-            raise no_stream(url, exc) from exc
-        if not url.secure:
-            return stream
-        context = self.ssl_context or ssl.create_default_context()
-        secured = trio.SSLStream(stream, context, server_hostname=url.host, https_compatible=True)
-        done = False
-        try:
-            await secured.do_handshake()
-            done = True
-        except (trio.BrokenResourceError, ssl.SSLError) as exc:
-            raise no_tls(url, exc) from exc
-        finally:
-            if not done:
-                await trio.aclose_forcefully(secured)
-        return secured
-
     async def _shake_hands(
         self, nursery: trio.Nursery, stream: _WatchedStream, attachment: Attachment
     ) -> trio_websocket.WebSocketConnection:
@@ -171,9 +131,7 @@ class WebSocketConnector:
         raise unfinished_handshake(self.url, bytes(stream.opening), timeout=timeout)
 
     def _headers(self, attachment: Attachment) -> list[tuple[bytes, bytes]]:
-        headers = dict(self.headers)
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
+        headers = with_token(self.headers, self.token)
         if attachment.last_position is not None:
             headers["Last-Event-ID"] = str(attachment.last_position)
         return [
@@ -186,7 +144,7 @@ class _WatchedStream(BoundedStream):
     """A stream that keeps what a handshake began with, and tells when it is over."""
 
     def __init__(self, transport: trio.abc.Stream) -> None:
-        super().__init__(transport, write_timeout=_WRITE_TIMEOUT, on_end=self._call_when_over)
+        super().__init__(transport, write_timeout=WRITE_TIMEOUT, on_end=self._call_when_over)
         self.when_over: Callable[[], None] = lambda: None
         """Called when the peer has ended the connection."""
         self.opening = bytearray()
@@ -266,7 +224,3 @@ def _only(group: BaseExceptionGroup[Exception]) -> Exception:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first
-
-
-def _too_late(url: WebSocketURL, timeout: float) -> Exception:
-    return ConnectFailed(f"{url.host}:{url.port} has not answered within {round(timeout, 1):g} s")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import trio
 
-from ...errors import CommandRefused
-from ...protocol import Acknowledged, Event
+from ...errors import CommandRefused, UnknownStep, UnknownTask
+from ...protocol import Acknowledged, Command, ConfirmStep, Event
 from ..access import Principal
 from .client import Client
 
@@ -18,7 +18,8 @@ class Inquiry:
     Made by `RealtimeAgent.ask`.
     """
 
-    def __init__(self, client: Client, principal: Principal) -> None:
+    def __init__(self, command: Command, client: Client, principal: Principal) -> None:
+        self.command = command
         self.principal = principal
         self.messages: list[Event] = []
         """What a WebSocket would have been sent before the answer."""
@@ -47,7 +48,8 @@ class Inquiry:
         """The answer; of a cancel, once the work has ended.
 
         Raises:
-            CommandRefused: when it was refused.
+            CommandRefused: when it was refused; `UnknownTask` and `UnknownStep` where a
+                WebSocket is told the outcome `unknown`.
 
         Cancellation: safe; what the command asked for goes on.
         """
@@ -55,4 +57,8 @@ class Inquiry:
         if self._refusal is not None:
             raise self._refusal
         assert self.answer is not None
+        if self.answer.outcome == "unknown":
+            if isinstance(self.command, ConfirmStep):
+                raise UnknownStep("stepId: no step of that id has asked for a confirmation")
+            raise UnknownTask("taskId: the session has no such task")
         return self.answer

@@ -67,7 +67,7 @@ class Limits:
     log_bytes: int = field(default=8 * 1024 * 1024, validator=_positive)
     handshake_timeout: float = field(default=10.0, validator=_positive)
     body_timeout: float = field(default=30.0, validator=_positive)
-    keep_alive_timeout: float = field(default=5.0, validator=_positive)
+    keep_alive_timeout: float = field(default=75.0, validator=_positive)
     write_timeout: float = field(default=10.0, validator=_positive)
     close_timeout: float = field(default=1.0, validator=_positive)
     heartbeat_interval: float = field(default=15.0, validator=_positive)

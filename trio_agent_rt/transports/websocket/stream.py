@@ -21,11 +21,10 @@ frame from the peer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import trio
 
-from ...streams import BoundedStream
+from ...streams import BoundedStream, drain
 from .frames import FrameBudget
 
 __all__ = ["WebSocketStream"]
@@ -35,10 +34,6 @@ _CLOSE_FRAME = 0x88
 # What a handshake may have, and what may come before its answer: h11 takes 16 KiB of
 # headers, and holds without a bound what follows them.
 _MAX_HEAD_BYTES = 64 * 1024
-
-# What is still read of a peer that was told that this is the end: enough for whatever an
-# honest one had on its way, and no work for a flood.
-_MAX_DRAINED_BYTES = 16 * 1024 * 1024
 
 
 class WebSocketStream(BoundedStream):
@@ -136,7 +131,7 @@ class WebSocketStream(BoundedStream):
                 if last_words:
                     await super().send_all(last_words)
                 if (last_words or self._close_sent) and not self._torn:
-                    await _drain(self.transport)
+                    await drain(self.transport)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
@@ -151,19 +146,3 @@ class WebSocketStream(BoundedStream):
             return
         self._close_sent = self.opened and data[:1] == bytes((_CLOSE_FRAME,))
         await super()._write(data)
-
-
-async def _drain(transport: trio.abc.Stream) -> None:
-    """Close our side, and read until the peer closes its own.
-
-    A TCP connection that is closed with bytes unread is reset, and a reset takes from the
-    peer what it had not read either.
-    """
-    raw = transport
-    while isinstance(raw, trio.SSLStream):
-        raw = cast("trio.SSLStream[trio.abc.Stream]", raw).transport_stream
-    if isinstance(raw, trio.abc.HalfCloseableStream):
-        await raw.send_eof()
-    drained = 0
-    while drained < _MAX_DRAINED_BYTES and (data := await raw.receive_some()):
-        drained += len(data)

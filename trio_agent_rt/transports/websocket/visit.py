@@ -34,7 +34,9 @@ from ...errors import ConnectionRejected, ShuttingDown, TooManyConnections, Unkn
 from ...events import Encoded
 from ...protocol import CloseCode, websocket_close_frame
 from ..admission import Admission, report
-from ..handshake import HandshakeRequest, http_response, read_request
+from ..listeners import is_loopback
+from ..request import SUBPROTOCOL, Request, http_response, read_request
+from ..visitors import endpoint_of
 from .stream import WebSocketStream
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Visit:
     Args:
         admission: who may come in.
         transport: the TCP connection, just accepted.
+        path: of the one resource there is.
         ssl_context: for TLS, or None for none.
         on_admitted: called once when the peer is let in.
     """
@@ -73,17 +76,19 @@ class Visit:
         admission: Admission,
         transport: trio.SocketStream,
         *,
+        path: str,
         ssl_context: ssl.SSLContext | None,
         on_admitted: Callable[[], None],
     ) -> None:
         self._realtime = realtime
         self._limits = realtime.limits
         self._admission = admission
+        self._path = path
         self._ssl_context = ssl_context
         self._transport = transport
         self._on_admitted = on_admitted
-        self._remote = _endpoint(transport.socket.getpeername)
-        self._local = _endpoint(transport.socket.getsockname)
+        self._remote = endpoint_of(transport.socket.getpeername)
+        self._local = endpoint_of(transport.socket.getsockname)
         # Shielded, so that a cancel from outside leaves time for a close frame.
         self._whole = trio.CancelScope(shield=True)
         deadline = trio.current_time() + self._limits.handshake_timeout
@@ -98,10 +103,14 @@ class Visit:
         host, port = self._remote
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    def close(self, code: CloseCode, reason: str) -> None:
-        """End it: with `code`, or with a 503 if the peer was not let in yet."""
+    def turn_away(self) -> None:
+        """A shutdown has begun: nobody is let in any more."""
+        self.close()
+
+    def close(self) -> None:
+        """End it: with 1001, or with a 503 if the peer was not let in yet."""
         if self._connection is not None:
-            self._connection.close(code, reason)
+            self._connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
         elif self._stream is None or not self._stream.opened:
             self._refuse(_shutting_down())
             self._life.cancel()
@@ -147,8 +156,10 @@ class Visit:
                 library.cancel_scope.cancel()
         except* Exception as group:
             # All that is left in that nursery is trio-websocket's reader: the peer sent
-            # something that it does not survive.
-            _log.debug("%s: sent what cannot be read: %r", self, group.exceptions)
+            # something that it does not survive. Of some errors the text is what was sent,
+            # which can be a token.
+            kinds = ", ".join(type(each).__name__ for each in group.exceptions)
+            _log.debug("%s: sent what cannot be read: %s", self, kinds)
             self._say_goodbye(CloseCode.PROTOCOL_VIOLATED, "this cannot be read")
 
     def _note_end(self) -> None:
@@ -169,7 +180,7 @@ class Visit:
         try:
             asked = self._read_request(stream)
             self._refusal = _UNDECIDED
-            admitted = await self._admission.admit(asked, loopback=_is_loopback(self._local[0]))
+            admitted = await self._admission.admit(asked, loopback=is_loopback(self._local[0]))
         except ConnectionRejected as rejected:
             self._refuse(rejected)
             _log.info("%s: refused: %s", self, rejected)
@@ -204,20 +215,25 @@ class Visit:
                     finally:
                         self._note_how_it_ended(stream, connection)
 
-    def _read_request(self, stream: WebSocketStream) -> HandshakeRequest:
+    def _read_request(self, stream: WebSocketStream) -> Request:
         host, port = self._remote
-        return read_request(
+        asked = read_request(
             bytes(stream.head),
             remote_host=host,
             remote_port=port,
             secure=self._ssl_context is not None,
         )
+        if asked.path != self._path:
+            raise ConnectionRejected(404, f"There is nothing here; try {self._path}")
+        return asked
 
     async def _let_in(self, stream: WebSocketStream, request: WebSocketRequest) -> bool:
         """Finish the handshake; False if the peer is gone."""
         stream.open()
         try:
-            self._websocket = await request.accept()
+            # A browser that has proposed some goes away if none is taken; never a token.
+            echoed = SUBPROTOCOL if SUBPROTOCOL in request.proposed_subprotocols else None
+            self._websocket = await request.accept(subprotocol=echoed)
         except ConnectionClosed:
             return False
         return True
@@ -339,16 +355,3 @@ class Visit:
 
 def _shutting_down() -> ConnectionRejected:
     return ConnectionRejected(503, "The server is shutting down.", {"Retry-After": "1"})
-
-
-def _endpoint(name: Callable[[], tuple[object, ...]]) -> tuple[str, int]:
-    """Address and port; empty if the connection is gone already."""
-    try:
-        host, port, *_ = name()
-    except (OSError, ValueError):
-        return "", 0
-    return str(host), int(str(port))
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "::1" or host.startswith(("127.", "::ffff:127."))

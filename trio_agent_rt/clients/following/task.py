@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import trio
 
-from .. import errors
-from ..protocol import Event, GapOccurred, Outcome, Receipt, SubmitTask, TaskCompleted
+from ... import errors
+from ...protocol import Event, GapOccurred, Outcome, Receipt, SubmitTask, TaskCompleted
 from .inbox import EventStream, Inbox
 
-__all__ = ["ClientTask"]
+__all__ = ["ClientTask", "TaskCommands"]
 
 
 class TaskCommands(Protocol):
@@ -160,6 +160,10 @@ class ClientTask(AsyncIterable[Event]):
         if isinstance(event, TaskCompleted):
             self._completed = event
             self.finish()
+
+    async def ended(self) -> None:
+        """Wait until nothing more will be heard of it."""
+        await self._over.wait()
 
     def finish(self, error: Exception | None = None) -> None:
         """Nothing more will be heard of it."""

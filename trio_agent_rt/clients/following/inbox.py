@@ -19,8 +19,8 @@ from collections.abc import AsyncIterator
 
 import trio
 
-from ..protocol import Event, GapOccurred
-from .afresh import afresh
+from ...protocol import Event, GapOccurred
+from ..afresh import afresh
 
 __all__ = ["EventStream", "Inbox"]
 

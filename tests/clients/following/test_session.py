@@ -26,7 +26,7 @@ from trio_agent_rt.protocol import (
     SubmitTask,
 )
 
-from .fake_server import FakeLink, FakeServer, catch_up, completed, progressed, status
+from ..fake_server import FakeLink, FakeServer, catch_up, completed, progressed, status
 
 RESUMED = FakeServer().connected(resumed=True)
 AT_ONCE = Reconnect(base=0)

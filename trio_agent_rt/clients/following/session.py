@@ -20,9 +20,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from .. import errors
-from ..events import follows
-from ..protocol import (
+from ... import errors
+from ...events import follows
+from ...protocol import (
     Acknowledged,
     CommandFailed,
     Connected,
@@ -35,7 +35,7 @@ from ..protocol import (
     TaskCompleted,
     ToolsListed,
 )
-from .commands import Commands, Pending
+from ..commands import Commands, Pending
 from .inbox import Inbox
 from .task import ClientTask, TaskCommands
 
@@ -216,6 +216,16 @@ class FollowedSession:
         if task_id is None:
             return None
         return self._tasks.get(task_id) or self._ended.get(task_id)
+
+    async def wait_told_end(self, task_id: str) -> None:
+        """Wait for the end of a task that has ended, where an answer may say so first.
+
+        Over SSE it may; over WebSocket the task's own messages have always come before.
+        """
+        task = self.find(task_id)
+        # Of a task of which nothing was heard, and that is not this client's, nothing may come.
+        if task is not None and (task.started or task.submitted is not None):
+            await task.ended()
 
     def own(self, command: SubmitTask, task_id: str) -> ClientTask:
         """The task that a submit is about to start."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from trio_agent_rt.clients.inbox import EventStream, Inbox
+from trio_agent_rt.clients.following import EventStream, Inbox
 from trio_agent_rt.errors import ConnectionLost
 from trio_agent_rt.protocol import CustomEvent, Event, GapOccurred
 

@@ -1,17 +1,33 @@
-"""What a peer asks for when it connects, and the plain HTTP answer when it is refused."""
+"""What a peer asked for, by a handshake or by an HTTP request, and the plain refusal."""
 
 from __future__ import annotations
 
 import http
+import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 
 import h11
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from ..errors import ConnectionRejected
 
-__all__ = ["HandshakeRequest", "Headers", "http_response", "read_request"]
+__all__ = [
+    "SUBPROTOCOL",
+    "TOKEN_SYNTAX",
+    "Headers",
+    "Request",
+    "http_response",
+    "read_request",
+]
+
+SUBPROTOCOL = "trio-agent-rt"
+"""What a browser proposes beside a token, and the server echoes."""
+
+_BEARER_SUBPROTOCOL = "bearer."
+
+TOKEN_SYNTAX = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+"""What a bearer token can be (RFC 6750, 2.1)."""
 
 
 class Headers(Mapping[str, str]):
@@ -27,7 +43,9 @@ class Headers(Mapping[str, str]):
         for name, value in pairs:
             key = name.lower()
             held = self._values.get(key)
-            self._values[key] = value if held is None else f"{held}, {value}"
+            # HTTP/2 splits cookies, and they are put together so (RFC 9113, 8.2.3).
+            between = "; " if key == "cookie" else ", "
+            self._values[key] = value if held is None else f"{held}{between}{value}"
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -41,32 +59,83 @@ class Headers(Mapping[str, str]):
     def __repr__(self) -> str:
         return f"<Headers: {', '.join(self._values)}>"
 
+    def without(self, *names: str) -> Headers:
+        """The same without those of these names."""
+        left_out = {name.lower() for name in names}
+        return Headers(pair for pair in self._values.items() if pair[0] not in left_out)
+
+
+def _to_headers(given: Mapping[str, str]) -> Headers:
+    return given if isinstance(given, Headers) else Headers(given.items())
+
+
+def _cookies_of(asked: Request) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for pair in asked.headers.get("cookie", "").split(";"):
+        name, separator, value = pair.partition("=")
+        if separator:
+            value = value.strip()
+            if len(value) > 1 and value[0] == value[-1] == '"':
+                value = value[1:-1]
+            found.setdefault(name.strip(), value)
+    return found
+
 
 @frozen(kw_only=True)
-class HandshakeRequest:
-    """What a peer sent to open a connection; given to `authenticate` and `choose_session`.
+class Request:
+    """What a peer sent: the handshake of a WebSocket, or an HTTP request without its body.
 
-    Neither header values nor the query are in its `repr`: both can hold secrets.
+    Given to `authenticate` and `choose_session`. Neither header values nor the query,
+    cookies or subprotocols are in its `repr`: all of them can hold secrets.
     """
 
     path: str
     """Decoded, without the query."""
+    method: str = "GET"
     query: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     """Decoded; of several of one name the last."""
-    headers: Mapping[str, str] = field(factory=Headers)
+    headers: Headers = field(factory=Headers, converter=_to_headers)
     """By name in any case."""
+    cookies: Mapping[str, str] = field(default=Factory(_cookies_of, takes_self=True), repr=False)
+    """As the `Cookie` header has them, values as they stand there; of several of one name
+    the first, which is the one of the longest path."""
     remote_host: str = ""
     """The peer's address, or the proxy's in front of it; empty if it is gone already."""
     remote_port: int = 0
     secure: bool = False
     """Whether it came over TLS."""
     subprotocols: tuple[str, ...] = field(default=(), repr=lambda names: f"<{len(names)}>")
-    """What it proposed; browsers can send a token there and nowhere else, so not in `repr`."""
+    """What a WebSocket proposed; browsers can send a token there and in no header."""
+
+    @property
+    def bearer_token(self) -> str | None:
+        """The token of `Authorization: Bearer …`, or else of a proposed subprotocol
+        `bearer.<percent-encoded token>`; None if there is neither."""
+        scheme, _, given = self.headers.get("authorization", "").partition(" ")
+        token = given.strip(" ")
+        if scheme.lower() == "bearer" and TOKEN_SYNTAX.fullmatch(token):
+            return token
+        for name in self.subprotocols:
+            if name.startswith(_BEARER_SUBPROTOCOL):
+                token = urllib.parse.unquote(name.removeprefix(_BEARER_SUBPROTOCOL))
+                if TOKEN_SYNTAX.fullmatch(token):
+                    return token
+        return None
+
+    @property
+    def ticket(self) -> str | None:
+        """The ticket of `?ticket=`, or None if there is none."""
+        return self.query.get("ticket") or None
+
+    @property
+    def wants_websocket(self) -> bool:
+        """Whether it asks for a WebSocket. No page can make a browser's `fetch` do so."""
+        return self.headers.get("upgrade", "").lower() == "websocket"
 
 
 def read_request(
     head: bytes, *, remote_host: str = "", remote_port: int = 0, secure: bool = False
-) -> HandshakeRequest:
+) -> Request:
     """The request that `head` begins with.
 
     Raises:
@@ -86,8 +155,9 @@ def read_request(
         (name.decode("ascii"), value.decode("latin-1")) for name, value in event.headers
     )
     proposed = headers.get("sec-websocket-protocol", "").split(",")
-    return HandshakeRequest(
+    return Request(
         path=urllib.parse.unquote(path, errors="replace"),
+        method=event.method.decode("ascii"),
         query=dict(fields),
         headers=headers,
         remote_host=remote_host,

@@ -1,0 +1,97 @@
+"""One request and its answer, as the code that answers it may see and steer them."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+
+import trio
+
+__all__ = ["Exchange", "current_exchange", "set_current_exchange"]
+
+_current: contextvars.ContextVar[Exchange] = contextvars.ContextVar("trio_agent_rt_exchange")
+
+
+def current_exchange() -> Exchange | None:
+    """The exchange that the calling code answers, or None under another server than ours."""
+    return _current.get(None)
+
+
+def set_current_exchange(exchange: Exchange) -> None:
+    """Say which exchange the calling Trio task answers."""
+    _current.set(exchange)
+
+
+class Exchange:
+    """A request that came in at our own HTTP server, and the connection that it came over.
+
+    Args:
+        remote: the peer's address and port, or the proxy's in front of it.
+        loopback: whether it came in at an address that only this machine can reach.
+        secure: whether it came over TLS.
+        on_streaming: called once, when the answer is said to be a stream.
+        cut: ends the connection.
+    """
+
+    def __init__(
+        self,
+        *,
+        remote: tuple[str, int],
+        loopback: bool,
+        secure: bool,
+        on_streaming: Callable[[], None],
+        cut: Callable[[], None],
+    ) -> None:
+        self.remote = remote
+        self.loopback = loopback
+        self.secure = secure
+        self._streaming = False
+        self._on_streaming = on_streaming
+        self._on_close: Callable[[], None] | None = None
+        self._cut = cut
+        self._closing = trio.Event()
+        self._on_closing: Callable[[], None] | None = None
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the answer is a stream."""
+        return self._streaming
+
+    def mark_streaming(self, on_close: Callable[[], None] | None = None) -> None:
+        """Say, before the answer begins, that it goes on until somebody ends it.
+
+        Whatever the peer still sends is read and dropped, so that its leaving is noticed
+        at once; too much of it ends the connection. The answer has `Connection: close`.
+
+        Args:
+            on_close: called by `close`, once; must not raise.
+        """
+        if not self._streaming:
+            self._streaming = True
+            self._on_close = on_close
+            self._on_streaming()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the answer is to be brought to its end: the server is about to close."""
+        return self._closing.is_set()
+
+    async def wait_closing(self) -> None:
+        """Return when the answer is to be brought to its end.
+
+        What is not written within 0.8 s after that is cut.
+
+        Cancellation: safe.
+        """
+        await self._closing.wait()
+
+    def close(self) -> None:
+        """Have the answer brought to its end by whoever writes it."""
+        if not self._closing.is_set():
+            self._closing.set()
+            if self._on_close is not None:
+                self._on_close()
+
+    def cut(self) -> None:
+        """End the connection at once, even in the middle of a write; safe to repeat."""
+        self._cut()

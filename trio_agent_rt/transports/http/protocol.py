@@ -1,0 +1,170 @@
+"""Hypercorn's HTTP/1.1, which stays HTTP/1.1 and says in JSON what is wrong.
+
+Left as it is, it answers `Upgrade: h2c` and a prior-knowledge preface with HTTP/2, whose
+back-pressure does not work, and a WebSocket handshake with an ASGI WebSocket, whose reader
+fails when bytes follow the handshake. An upgrade is something that a server may ignore
+(RFC 9110, 7.8), and this one does.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import h11
+from attrs import field, frozen
+from hypercorn.config import Config
+from hypercorn.events import RawData
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState, TaskGroup
+
+from .inlet import Inlet
+from .lifespan import ASGIApp
+from .refusal import Refusal, Refused, SpeaksHTTP2, too_large
+
+__all__ = ["HTTPProtocol", "Service"]
+
+_VERSIONS = {b"1.0", b"1.1"}
+_REFUSALS = {
+    400: ("bad_message", "This request cannot be read."),
+    431: ("too_large", "The head is too large."),
+    501: ("bad_message", "No transfer encoding but chunked is known here."),
+}
+
+
+@frozen(kw_only=True)
+class Service:
+    """What all connections of one server have in common."""
+
+    app: ASGIApp
+    config: Config
+    context: WorkerContext
+    state: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+    keep_alive_timeout: float
+    body_timeout: float
+    max_body_bytes: int
+
+
+class HTTPProtocol(H11Protocol):
+    """Requests out of bytes, and bytes out of answers, for one connection.
+
+    Args:
+        inlet: where the parser stops between two requests.
+        client: the peer's address and port.
+        server: the address and port that it came in at.
+        tasks: starts the application for each request.
+        send: what is to be written, and what became of the connection.
+        is_last: whether the connection is to be closed after the answer that now begins.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        inlet: Inlet,
+        *,
+        secure: bool,
+        client: tuple[str, int],
+        server: tuple[str, int],
+        tasks: TaskGroup,
+        send: Callable[[Any], Awaitable[None]],
+        is_last: Callable[[], bool],
+    ) -> None:
+        super().__init__(
+            # Whatever it is, it is only handed on to `tasks`.
+            cast("Any", service.app),
+            service.config,
+            service.context,
+            tasks,
+            ConnectionState(service.state.copy()),
+            secure,
+            client,
+            server,
+            send,
+        )
+        self.can_read = inlet
+        self._max_body_bytes = service.max_body_bytes
+        self._is_last = is_last
+
+    @property
+    def http(self) -> h11.Connection:
+        """The state of the connection; never Hypercorn's stand-in for WebSockets."""
+        return cast("h11.Connection", self.connection)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that was begun to be answered is answered."""
+        return self.http.our_state in {h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer instead of the application, if there is still something to answer."""
+        if self.http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            return
+        body = refusal.body
+        headers = [*refusal.fields(body), *self.config.response_headers("h11")]
+        written = self.http.send(h11.Response(status_code=refusal.status, headers=headers))
+        # To a HEAD h11 writes no body.
+        for event in (h11.Data(data=body), h11.EndOfMessage()):
+            written += self.http.send(event)
+        await self.send(RawData(data=written))
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Write a part of an answer; the last answer of a connection says that it is."""
+        if isinstance(event, Response) and event.status_code >= 200:
+            unread = self.http.their_state is h11.SEND_BODY
+            if unread or self._is_last():
+                headers = [each for each in event.headers if each[0].lower() != b"connection"]
+                event = Response(
+                    stream_id=event.stream_id,
+                    status_code=event.status_code,
+                    headers=[*headers, (b"connection", b"close")],
+                )
+        await super().stream_send(event)
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """What is not shown to the application, instead of what would be switched to."""
+        if event.method == b"PRI" and event.http_version == b"2.0":
+            raise SpeaksHTTP2
+        if event.http_version not in _VERSIONS:
+            raise _refused(505, "bad_message", "HTTP/1.1 is spoken here.")
+        if event.method == b"CONNECT":
+            raise _refused(501, "bad_message", "This is no proxy.")
+        lengths = [value for name, value in event.headers if name == b"content-length"]
+        if lengths and int(lengths[0]) > self._max_body_bytes:
+            raise Refused(too_large(self._max_body_bytes))
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        target = _origin_form(request.target)
+        upgrading = any(name == b"upgrade" for name, _ in request.headers)
+        if upgrading or target != request.target:
+            request = h11.Request(
+                method=request.method,
+                target=target,
+                headers=[pair for pair in request.headers if pair[0] != b"upgrade"],
+                http_version=request.http_version,
+            )
+        await super()._create_stream(request)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        code, message = _REFUSALS.get(status_code, _REFUSALS[400])
+        await self.refuse(Refusal(status=status_code, code=code, message=message))
+
+
+def _refused(status: int, code: str, message: str) -> Refused:
+    return Refused(Refusal(status=status, code=code, message=message))
+
+
+def _origin_form(target: bytes) -> bytes:
+    """The target without a scheme and a host, which a server has to accept (RFC 9112, 3.2)."""
+    if target.startswith(b"/"):
+        return target
+    try:
+        parts = urllib.parse.urlsplit(target)
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme not in {b"http", b"https"} or not parts.netloc:
+        raise _refused(400, "bad_message", "The request's target must be a path.")
+    return urllib.parse.urlunsplit((b"", b"", parts.path or b"/", parts.query, b""))

@@ -1,0 +1,161 @@
+"""Serves an ASGI application over HTTP/1.1, beside a `RealtimeAgent`.
+
+How it accepts and shuts down is `transports.visitors`. Hypercorn is imported when the
+first server starts: with what comes along it takes a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..listeners import HTTPAddress, http_address_of, open_listeners
+from ..visitors import NoteProven, Visitors
+from .lifespan import ASGIApp, Lifespan
+
+if TYPE_CHECKING:
+    from ...realtime import RealtimeAgent
+    from .visit import HTTPVisit
+
+__all__ = ["serve_app", "serve_app_at"]
+
+_log = logging.getLogger(__name__)
+
+# What nginx gives its clients (keepalive_timeout), and more than it gives itself as a client
+# of ours (60 s), so that it is not us who close a connection that it is about to use.
+_KEEP_ALIVE_TIMEOUT = 75.0
+
+# What a body may have beside a message of the greatest size: the application's own limit
+# is to be met first, since it knows what to say.
+_BODY_SLACK = 64 * 1024
+
+
+async def serve_app(
+    app: ASGIApp,
+    realtime: RealtimeAgent,
+    *,
+    host: str | None = "127.0.0.1",
+    port: int = 8081,
+    ssl_context: ssl.SSLContext | None = None,
+    keep_alive_timeout: float = _KEEP_ALIVE_TIMEOUT,
+    body_timeout: float = 30.0,
+    max_body_bytes: int | None = None,
+    task_status: trio.TaskStatus[HTTPAddress] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `app`, such as a `QuartTrio`, until `realtime` shuts down.
+
+    `await nursery.start(functools.partial(serve_app, app, realtime))` gives the
+    `HTTPAddress` once it listens; the application's startup has run then. Its shutdown runs
+    when the last connection is closed, also when this is cancelled, and may take 5 s.
+
+    Every connection is alone: nothing that a peer sends, or does not read, delays or ends
+    another one or the server. The application answers each request in a Trio task of its
+    own, which is cancelled when the peer leaves. An exception there is logged, and the
+    peer told 500 and a reference number, or cut if its answer has begun. An exception in
+    what the application runs beside requests ends the server and comes out of here.
+
+    With as many connections as `limits.max_connections` on which no whole request is there,
+    one more pushes out the one that has been waited for longest; with as many on which one
+    is being answered, nobody else is let in.
+
+    When `realtime` shuts down nobody new is accepted; who is connected is served until the
+    tasks have ended. Then each `Exchange` is told to close, and what is not over within
+    0.8 s is cut.
+
+    HTTP/1.1 alone is spoken: HTTP/2 is refused, an `Upgrade` is ignored. A head that is
+    not there within `limits.handshake_timeout` is answered with 408, a peer that does not
+    take what is written within `limits.write_timeout` is cut.
+
+    Args:
+        app: any ASGI 3 application that runs under Trio.
+        realtime: entered already.
+        host: an address, a name (every address that it has), or None for every interface.
+        port: 0 takes a free one, the same at every address.
+        ssl_context: for TLS; None for none.
+        keep_alive_timeout: seconds that a connection is kept between two requests.
+        body_timeout: seconds for a request's whole body; more is answered with 408.
+        max_body_bytes: of one request; more is answered with 413. None: a little more than
+            `limits.max_message_bytes`.
+
+    Raises:
+        OSError: when it cannot listen there; the text says what to change.
+        ValueError: when an argument cannot be right.
+        RuntimeError: when `realtime` is not open, or the application could not start.
+
+    Cancellation: ends answers in good order first, within a second. If `realtime` was
+    cancelled by the same, its tasks end before.
+    """
+    if realtime.phase == "closed":
+        raise RuntimeError("the RealtimeAgent is not open: serve the app inside its `async with`")
+    # Who may connect is the application's to say.
+    listeners = await open_listeners(host, port, loopback_only=False)
+    await serve_app_at(
+        listeners,
+        app,
+        realtime,
+        host=host,
+        ssl_context=ssl_context,
+        keep_alive_timeout=keep_alive_timeout,
+        body_timeout=body_timeout,
+        max_body_bytes=max_body_bytes,
+        on_listening=task_status.started,
+    )
+
+
+async def serve_app_at(
+    listeners: list[trio.SocketListener],
+    app: ASGIApp,
+    realtime: RealtimeAgent,
+    *,
+    host: str | None,
+    ssl_context: ssl.SSLContext | None = None,
+    keep_alive_timeout: float = _KEEP_ALIVE_TIMEOUT,
+    body_timeout: float = 30.0,
+    max_body_bytes: int | None = None,
+    on_listening: Callable[[HTTPAddress], None],
+) -> None:
+    """`serve_app` where `listeners` listen; they are closed in any case.
+
+    Args:
+        host: what they were opened for.
+        on_listening: called once, when peers are accepted.
+    """
+    if max_body_bytes is None:
+        max_body_bytes = realtime.limits.max_message_bytes + _BODY_SLACK
+    try:
+        receiver = await trio.to_thread.run_sync(_import_receiver)
+        lifespan = Lifespan(app)
+        receive = receiver(
+            app,
+            lifespan.state,
+            realtime,
+            ssl_context=ssl_context,
+            keep_alive_timeout=keep_alive_timeout,
+            body_timeout=body_timeout,
+            max_body_bytes=max_body_bytes,
+        )
+        address = http_address_of(listeners, host=host, secure=ssl_context is not None)
+        serve = functools.partial(
+            Visitors(realtime, receive).serve,
+            listeners,
+            on_listening=functools.partial(_announce, address, on_listening),
+        )
+        await lifespan.around(serve)
+    finally:
+        for listener in listeners:
+            listener.socket.close()
+
+
+def _import_receiver() -> Callable[..., Callable[[trio.SocketStream, NoteProven], HTTPVisit]]:
+    return importlib.import_module(".visit", __package__).receiver
+
+
+def _announce(address: HTTPAddress, on_listening: Callable[[HTTPAddress], None]) -> None:
+    _log.info("listening at %s", address.url)
+    on_listening(address)

@@ -1,0 +1,366 @@
+"""The life of one connection, from TCP to its close.
+
+```
+ TLS ──▶ asking ──a head is there──▶ answering ──▶ idle ──a byte──▶ asking …
+  │         │                            │           │
+  │         │ 408, 400, 413, 431         │ closed    │ kept alive long enough, shutdown
+  ▼         ▼                            ▼           ▼
+ parted ◀───┴────────────────────────────┴───────────┘
+```
+
+Everything up to `parted` happens inside one cancel scope, whose deadline is that of the
+state. One Trio task reads, always; one parses, and may stop between two requests; each
+request has one of its own in which the application answers it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.trio.worker_context import WorkerContext
+
+from ...streams import MAX_DRAINED_BYTES, BoundedStream, drain
+from ..admission import report
+from ..listeners import is_loopback
+from ..visitors import NoteProven, endpoint_of
+from .exchange import Exchange
+from .inlet import Inlet
+from .lifespan import ASGIApp, Scope, Send
+from .pending import PendingRequest
+from .protocol import HTTPProtocol, Service
+from .refusal import Refusal, Refused, SpeaksHTTP2
+
+if TYPE_CHECKING:
+    from hypercorn.typing import TaskGroup
+
+    from ...realtime import RealtimeAgent
+
+__all__ = ["HTTPVisit", "receiver"]
+
+_log = logging.getLogger(__name__)
+
+# h11 parses what it holds in one go, and refuses a head of more than 16 KiB only when some
+# of it is still missing: with this no head is greater than twice that.
+_RECEIVE_BYTES = 16 * 1024
+
+# An empty SETTINGS frame, and a GOAWAY that says HTTP_1_1_REQUIRED (RFC 9113, 7): clients
+# come again with HTTP/1.1.
+_SPEAK_HTTP_1 = bytes.fromhex("000000 04 00 00000000") + bytes.fromhex(
+    "000008 07 00 00000000 00000000 0000000d"
+)
+
+_TOO_LATE = Refusal(status=408, code="bad_message", message="The request took too long.")
+_SHUTTING_DOWN = Refusal(
+    status=503,
+    code="shutting_down",
+    message="The server is shutting down.",
+    headers={"retry-after": "1"},
+)
+
+
+def receiver(
+    app: ASGIApp,
+    state: dict[str, Any],
+    realtime: RealtimeAgent,
+    *,
+    ssl_context: ssl.SSLContext | None,
+    keep_alive_timeout: float,
+    body_timeout: float,
+    max_body_bytes: int,
+) -> Callable[[trio.SocketStream, NoteProven], HTTPVisit]:
+    """Makes the visits of one server.
+
+    Args:
+        state: what the application's lifespan has put there.
+    """
+    config = Config()
+    # Its access log would have queries and headers, which can hold secrets.
+    config.accesslog = None
+    config.errorlog = _log
+    config.include_server_header = False
+    service = Service(
+        app=app,
+        config=config,
+        context=WorkerContext(None),
+        state=state,
+        keep_alive_timeout=keep_alive_timeout,
+        body_timeout=body_timeout,
+        max_body_bytes=max_body_bytes,
+    )
+
+    def receive(transport: trio.SocketStream, note_proven: NoteProven) -> HTTPVisit:
+        return HTTPVisit(
+            realtime, service, transport, ssl_context=ssl_context, note_proven=note_proven
+        )
+
+    return receive
+
+
+class HTTPVisit:
+    """One connection of one peer.
+
+    Args:
+        service: what answers its requests.
+        transport: the TCP connection, just accepted.
+        ssl_context: for TLS, or None for none.
+        note_proven: called when a whole request is there, and when it is answered.
+    """
+
+    def __init__(
+        self,
+        realtime: RealtimeAgent,
+        service: Service,
+        transport: trio.SocketStream,
+        *,
+        ssl_context: ssl.SSLContext | None,
+        note_proven: NoteProven,
+    ) -> None:
+        self._limits = realtime.limits
+        self._service = service
+        self._transport = transport
+        self._ssl_context = ssl_context
+        self._note_proven = note_proven
+        self._remote = endpoint_of(transport.socket.getpeername)
+        self._local = endpoint_of(transport.socket.getsockname)
+        # Shielded, so that a cancel from outside leaves time for an answer to end.
+        self._whole = trio.CancelScope(shield=True)
+        deadline = trio.current_time() + self._limits.handshake_timeout
+        self._life = trio.CancelScope(deadline=deadline)
+        self._wire = trio.CancelScope()
+        self._inlet = Inlet()
+        self._stream: BoundedStream | None = None
+        self._protocol: HTTPProtocol | None = None
+        self._exchange: Exchange | None = None
+        self._asking = False
+        self._dropping = False
+        self._closing = False
+
+    def __str__(self) -> str:
+        host, port = self._remote
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def turn_away(self) -> None:
+        """A shutdown has begun: requests are the application's to refuse."""
+
+    def close(self) -> None:
+        """End it: after the answer that has begun, or at once."""
+        self._closing = True
+        if self._exchange is None:
+            self._life.cancel()
+        else:
+            self._exchange.close()
+
+    def cut(self) -> None:
+        """End it at once, without a word."""
+        self._whole.cancel()
+
+    async def attend(self) -> None:
+        """Serve the peer until it is gone. Raises nothing that is the peer's fault."""
+        try:
+            with self._whole:
+                try:
+                    with self._life:
+                        self._stream = await self._secured()
+                        await self._speak_http(self._stream)
+                    await self._part()
+                except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
+                    _log.debug("%s: gone: %s", self, broken)
+        finally:
+            await trio.aclose_forcefully(self._stream or self._transport)
+
+    async def _secured(self) -> BoundedStream:
+        stream: trio.abc.Stream = self._transport
+        if self._ssl_context is not None:
+            secured = trio.SSLStream(
+                self._transport, self._ssl_context, server_side=True, https_compatible=True
+            )
+            await secured.do_handshake()
+            stream = secured
+        return BoundedStream(stream, write_timeout=self._limits.write_timeout)
+
+    async def _speak_http(self, stream: BoundedStream) -> None:
+        if _negotiated(stream.transport) == "h2":
+            _log.warning("%s: the ssl_context offers HTTP/2: it is not spoken here", self)
+            await stream.send_all(_SPEAK_HTTP_1)
+            return
+        async with trio.open_nursery() as answers:
+            protocol = self._protocol = HTTPProtocol(
+                self._service,
+                self._inlet,
+                secure=self._ssl_context is not None,
+                client=self._remote,
+                server=self._local,
+                tasks=cast("TaskGroup", _Requests(answers, self._begin_request)),
+                send=self._protocol_send,
+                is_last=self._is_last,
+            )
+            with self._wire:
+                async with trio.open_nursery() as wire:
+                    wire.start_soon(self._parse, protocol)
+                    await self._read(stream)
+                    wire.cancel_scope.cancel()
+            await protocol.handle(Closed())
+            answers.cancel_scope.deadline = trio.current_time() + self._limits.close_timeout
+
+    async def _read(self, stream: BoundedStream) -> None:
+        """Take whatever comes, always: it is how a peer's leaving is noticed."""
+        dropped = 0
+        while True:
+            try:
+                data = await stream.receive_some(_RECEIVE_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            if not data:
+                return
+            if self._dropping:
+                dropped += len(data)
+                if dropped > MAX_DRAINED_BYTES:
+                    _log.debug("%s: cut: it sends too much during a stream", self)
+                    return
+                continue
+            if self._exchange is None and not self._asking:
+                self._begin_asking()
+            if not await self._inlet.give(data):
+                _log.debug("%s: cut: it sends too much before its answer", self)
+                return
+
+    def _begin_asking(self) -> None:
+        self._asking = True
+        deadline = trio.current_time() + self._limits.handshake_timeout
+        self._life.deadline = min(self._life.deadline, deadline)
+
+    async def _parse(self, protocol: HTTPProtocol) -> None:
+        try:
+            while True:
+                await protocol.handle(RawData(data=await self._inlet.take()))
+        except Refused as refused:
+            _log.debug("%s: refused: %s", self, refused)
+            await protocol.refuse(refused.refusal)
+            await self._finish()
+        except SpeaksHTTP2:
+            await self._write(_SPEAK_HTTP_1)
+            await self._finish()
+        except h11.ProtocolError as wrong:
+            _log.debug("%s: sent what cannot be read: %s", self, wrong)
+            self._life.cancel()
+        except Exception as wrong:
+            report(f"{self}: the connection failed", wrong)
+            self._life.cancel()
+
+    async def _protocol_send(self, event: object) -> None:
+        """What Hypercorn wants done with the connection."""
+        if isinstance(event, RawData):
+            await self._write(event.data)
+        elif isinstance(event, Closed):
+            await self._finish()
+        elif isinstance(event, Updated) and not event.idle:
+            self._asking = False
+            self._life.deadline = math.inf
+        elif isinstance(event, Updated):
+            await self._rest()
+
+    async def _write(self, data: bytes) -> None:
+        """Write it all within the deadline, or end the connection."""
+        assert self._stream is not None
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
+            _log.debug("%s: cut: %s", self, broken)
+            self._life.cancel()
+
+    async def _rest(self) -> None:
+        """A request is answered, and another one may come."""
+        assert self._protocol is not None
+        self._exchange = None
+        if self._closing or self._dropping:
+            await self._finish()
+            return
+        self._note_proven(False)
+        self._life.deadline = trio.current_time() + self._service.keep_alive_timeout
+        if self._protocol.http.trailing_data[0] or not self._inlet.empty:
+            self._begin_asking()
+
+    async def _finish(self) -> None:
+        """Nothing more is read or written; answers that are still being given end soon."""
+        assert self._stream is not None
+        assert self._protocol is not None
+        self._wire.cancel()
+        if self._protocol.whole:
+            try:
+                await self._stream.send_eof()
+            except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+                self._life.cancel()
+
+    async def _part(self) -> None:
+        """Say the last words that are owed, and let the peer read them."""
+        stream, protocol = self._stream, self._protocol
+        if stream is None or (protocol is not None and not protocol.whole):
+            return
+        with trio.move_on_after(self._limits.close_timeout):
+            if protocol is not None and self._asking:
+                await protocol.refuse(_SHUTTING_DOWN if self._closing else _TOO_LATE)
+            await drain(stream.transport)
+
+    def _is_last(self) -> bool:
+        return self._closing or (self._exchange is not None and self._exchange.streaming)
+
+    def _begin_request(self, method: str, path: str) -> PendingRequest:
+        exchange = self._exchange = Exchange(
+            remote=self._remote,
+            loopback=is_loopback(self._local[0]),
+            secure=self._ssl_context is not None,
+            on_streaming=self._begin_dropping,
+            cut=self.cut,
+        )
+        if self._closing:
+            exchange.close()
+        return PendingRequest(
+            exchange,
+            name=f"{self}: {method} {path}",
+            body_timeout=self._service.body_timeout,
+            max_body_bytes=self._service.max_body_bytes,
+            on_heard=functools.partial(self._note_proven, True),
+        )
+
+    def _begin_dropping(self) -> None:
+        self._dropping = True
+
+
+class _Requests:
+    """What Hypercorn starts the application with.
+
+    Args:
+        answers: where it runs.
+        begin: makes the request, of a method and a path.
+    """
+
+    def __init__(self, answers: trio.Nursery, begin: Callable[[str, str], PendingRequest]) -> None:
+        self._answers = answers
+        self._begin = begin
+
+    async def spawn_app(
+        self, app: ASGIApp, config: object, scope: Scope, send: Send
+    ) -> Callable[[Any], Awaitable[None]]:
+        """Start the application; gives what it is to be told with."""
+        request = self._begin(scope["method"], scope["path"])
+        self._answers.start_soon(request.answer, app, scope, send)
+        return request.put
+
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Start something beside it; HTTP/1.1 has no use for that."""
+        self._answers.start_soon(function, *args)
+
+
+def _negotiated(transport: trio.abc.Stream) -> str | None:
+    if isinstance(transport, trio.SSLStream):
+        return cast("trio.SSLStream[trio.abc.Stream]", transport).selected_alpn_protocol()
+    return None

@@ -1,0 +1,293 @@
+"""The resources: a stream of events, and the commands beside it, in a Quart blueprint."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import quart
+import trio
+from quart import Blueprint, Response
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from ...errors import ConnectionRejected, MessageTooLarge, SessionEnded, ShuttingDown
+from ...events import Encoded
+from ...protocol import (
+    Acknowledged,
+    CancelTask,
+    Command,
+    ConfirmStep,
+    Event,
+    GetState,
+    SubmitTask,
+    ToolsListed,
+    check_client_id,
+    decode_http_command,
+    encode_http_answer,
+    encode_http_success,
+)
+from ..http import current_exchange
+from ..listeners import is_loopback
+from ..request import Headers, Request
+from .answers import JSON, Answer, failure, failure_of_status
+from .stream import EventStreamBody
+
+if TYPE_CHECKING:
+    from ...realtime import Principal, RealtimeAgent
+    from ..admission import Admission
+    from .paths import SSEPaths
+
+__all__ = ["make_blueprint", "to_response"]
+
+Resource: TypeAlias = "Callable[[Request], Awaitable[Answer | Response]]"
+View: TypeAlias = "Callable[[], Awaitable[Response]]"
+
+_log = logging.getLogger(__name__)
+
+_EXPOSED = (
+    "a request came in at an address that other machines can reach, and nobody would be asked "
+    "who they are: pass authenticate= to sse_blueprint, or allow_anonymous=True"
+)
+
+_STREAM_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store",
+    # nginx holds a response back otherwise, until a buffer is full.
+    "X-Accel-Buffering": "no",
+}
+
+
+def make_blueprint(
+    realtime: RealtimeAgent,
+    admission: Admission,
+    paths: SSEPaths,
+    *,
+    name: str,
+    loopback_only: bool,
+) -> Blueprint:
+    """A blueprint with all resources; see `sse_blueprint`.
+
+    Args:
+        loopback_only: whether requests from other machines are refused.
+    """
+    resources = _Resources(realtime, admission)
+    blueprint = Blueprint(name, __name__)
+    for path, method, resource in (
+        (paths.stream, "GET", resources.stream),
+        (paths.task, "POST", resources.task),
+        (paths.cancel, "POST", resources.cancel),
+        (paths.confirm, "POST", resources.confirm),
+        (paths.tools, "GET", resources.tools),
+        (paths.state, "GET", resources.state),
+        (paths.ticket, "POST", resources.ticket),
+        (paths.health, "GET", resources.ready),
+        (f"{paths.health.rstrip('/')}/live", "GET", resources.live),
+    ):
+        blueprint.add_url_rule(
+            path,
+            endpoint=resource.__name__,
+            view_func=_view(admission, resource, method, loopback_only),
+            methods=[method, "OPTIONS"],
+            provide_automatic_options=False,
+        )
+    return blueprint
+
+
+def to_response(answer: Answer) -> Response:
+    """`answer` as the app's own class of responses has it."""
+    response = _new_response(answer.body, answer.status)
+    if answer.body:
+        response.headers["Content-Type"] = JSON
+    else:
+        del response.headers["Content-Type"]
+        if answer.status == 204:
+            del response.headers["Content-Length"]
+    response.headers["Cache-Control"] = "no-store"
+    for name, value in answer.headers.items():
+        response.headers[name] = value
+    return response
+
+
+def _view(admission: Admission, resource: Resource, method: str, loopback_only: bool) -> View:
+    """A view that turns whatever comes of `resource` into a response.
+
+    Also what CORS asks for, and the preflight that a browser sends before.
+    """
+    methods = (method, "OPTIONS")
+
+    async def view() -> Response:
+        asked, loopback = _request(), _on_loopback()
+        try:
+            if loopback_only and not loopback:
+                _log.warning("%s", _EXPOSED)
+                answer = failure_of_status(403, "Nobody may connect from another machine.")
+            elif asked.method == "OPTIONS":
+                allowed = admission.preflight_headers(asked, loopback=loopback, methods=methods)
+                answer = Answer(status=204, headers={"Allow": ", ".join(methods), **allowed})
+            else:
+                answer = await resource(asked)
+        except Exception as wrong:
+            answer = failure(wrong)
+        response = answer if isinstance(answer, Response) else to_response(answer)
+        for name, value in admission.response_headers(asked, loopback=loopback).items():
+            response.headers[name] = value
+        return response
+
+    return view
+
+
+class _Resources:
+    """What each path does."""
+
+    def __init__(self, realtime: RealtimeAgent, admission: Admission) -> None:
+        self._realtime = realtime
+        self._admission = admission
+
+    async def stream(self, asked: Request) -> Answer | Response:
+        """The events of a session."""
+        admitted = await self._admission.admit(asked, loopback=_on_loopback())
+        try:
+            self._realtime.check_connect(
+                principal=admitted.principal,
+                session_id=admitted.session_id,
+                last_position=admitted.last_position,
+                create=admitted.chosen,
+            )
+        except SessionEnded:
+            if admitted.last_position is None:
+                raise
+            # What makes an EventSource that reconnects stop (HTML standard, 9.2.3).
+            return Answer(status=204)
+        exchange = current_exchange()
+        framing = Encoded.named_sse if asked.query.get("named") == "1" else Encoded.sse
+        response = _new_response(b"", 200)
+        del response.headers["Content-Length"]
+        for name, value in _STREAM_HEADERS.items():
+            response.headers[name] = value
+        if quart.request.http_version.startswith("1"):
+            # Nothing is to be asked for behind a stream.
+            response.headers["Connection"] = "close"
+        if asked.method != "HEAD":
+            response.response = EventStreamBody(self._realtime, admitted, framing, exchange)
+            response.timeout = None  # Quart cuts what takes more than 60 s otherwise
+        return response
+
+    async def task(self, asked: Request) -> Answer:
+        """Submit a task."""
+        return await self._carry_out(asked, SubmitTask)
+
+    async def cancel(self, asked: Request) -> Answer:
+        """Cancel tasks; answered when their work has ended."""
+        return await self._carry_out(asked, CancelTask)
+
+    async def confirm(self, asked: Request) -> Answer:
+        """Answer a question."""
+        return await self._carry_out(asked, ConfirmStep)
+
+    async def tools(self, asked: Request) -> Answer:
+        """What the agent can use."""
+        await self._identify(asked)
+        listed = ToolsListed(tools=self._realtime.tools.infos())
+        return _success(Acknowledged(request_id="", outcome="ok"), listed)
+
+    async def state(self, asked: Request) -> Answer:
+        """The present state of a client's session."""
+        principal = await self._identify(asked)
+        client_id = check_client_id(asked.query.get("clientId"))
+        return await self._ask(GetState(request_id=""), client_id, principal, 1)
+
+    async def ticket(self, asked: Request) -> Answer:
+        """A ticket, which stands for the caller once."""
+        principal = await self._identify(asked)
+        tickets = self._realtime.tickets
+        fields = {"ticket": tickets.issue(principal), "expiresIn": tickets.lifetime}
+        return Answer(status=200, body=encode_http_success(fields))
+
+    async def ready(self, asked: Request) -> Answer:
+        """Whether it takes new work."""
+        phase = self._realtime.phase
+        if phase != "serving":
+            raise ShuttingDown(f"the server takes no new work: it is {phase}")
+        return Answer(status=200, body=encode_http_success({"ready": True}))
+
+    async def live(self, asked: Request) -> Answer:
+        """Whether it runs."""
+        return Answer(status=200, body=encode_http_success({"live": True}))
+
+    async def _identify(self, asked: Request) -> Principal:
+        return await self._admission.identify(asked, loopback=_on_loopback())
+
+    async def _carry_out(self, asked: Request, kind: type[Command]) -> Answer:
+        principal = await self._identify(asked)
+        body = await self._body()
+        command, client_id = decode_http_command(kind, body)
+        return await self._ask(command, client_id, principal, len(body))
+
+    async def _ask(
+        self, command: Command, client_id: str, principal: Principal, size: int
+    ) -> Answer:
+        inquiry = self._realtime.ask(command, client_id=client_id, principal=principal, size=size)
+        answer = await inquiry.wait()
+        return _success(answer, *inquiry.messages)
+
+    async def _body(self) -> bytes:
+        """The body of the request, within what is allowed.
+
+        Raises:
+            MessageTooLarge: when it has more bytes.
+            ConnectionRejected: (408) when it takes too long.
+        """
+        limits = self._realtime.limits
+        limit = limits.max_message_bytes
+        request = quart.request
+        too_large = MessageTooLarge(f"body: expected at most {limit} bytes")
+        if (request.content_length or 0) > limit:
+            raise too_large
+        body = bytearray()
+        with trio.move_on_after(limits.body_timeout):
+            try:
+                async for chunk in request.body:
+                    body += chunk
+                    if len(body) > limit:
+                        raise too_large
+            except RequestEntityTooLarge:
+                raise too_large from None
+            return bytes(body)
+        raise ConnectionRejected(408, "the body took too long", {"Connection": "close"})
+
+
+def _success(answer: Acknowledged, *messages: Event) -> Answer:
+    return Answer(status=200, body=encode_http_answer(answer, messages))
+
+
+def _new_response(body: bytes, status: int) -> Response:
+    """A response of the class that the app wants."""
+    make = cast("Callable[[bytes, int], Response]", quart.current_app.response_class)
+    return make(body, status)
+
+
+def _request() -> Request:
+    """What Quart knows of the request that is being answered."""
+    request = quart.request
+    host, port = _scope().get("client") or ("", 0)
+    return Request(
+        path=request.path,
+        method=request.method,
+        query=request.args.to_dict(),
+        headers=Headers(request.headers.items()),
+        remote_host=host,
+        remote_port=port,
+        secure=request.scheme == "https",
+    )
+
+
+def _on_loopback() -> bool:
+    """Whether the request came in at a loopback address."""
+    host, *_ = _scope().get("server") or ("",)
+    return is_loopback(host)
+
+
+def _scope() -> dict[str, Any]:
+    """What the ASGI server says of the request."""
+    return cast("dict[str, Any]", quart.request.scope)

@@ -1,0 +1,178 @@
+"""Who is connected to one server, and how they come and go: the same on every transport.
+
+```
+ serving ──the realtime agent shuts down──▶ draining ──its tasks ended──▶ closing ──▶ returned
+    │                                          ▲                             ▲
+    └──cancelled, and so is the agent──────────┘                             │
+    └──cancelled alone───────────────────────────────────────────────────────┘
+```
+
+`draining` accepts nobody; who is connected goes on, and sees the tasks end. `closing` ends
+every connection in good order, and is over within a second whatever peers do.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from ..realtime import ungrouped
+
+if TYPE_CHECKING:
+    from ..realtime import RealtimeAgent
+
+__all__ = ["NoteProven", "Visit", "Visitors", "endpoint_of"]
+
+_log = logging.getLogger(__name__)
+
+# All connections are closed within a second of the tasks' end; what is left of it is for
+# whatever else has to happen by then.
+_CLOSING_TIMEOUT = 0.8
+
+NoteProven = Callable[[bool], None]
+"""Called with True when a peer has proven itself: it holds a place by right from now on.
+Called with False when it is waited for once more."""
+
+
+class Visit(Protocol):
+    """The life of one connection."""
+
+    async def attend(self) -> None:
+        """Serve the peer until it is gone. Not cancelled from outside: see `close`, `cut`."""
+        ...
+
+    def turn_away(self) -> None:
+        """A shutdown has begun, and this one has not proven itself."""
+        ...
+
+    def close(self) -> None:
+        """End it in good order: the tasks have ended."""
+        ...
+
+    def cut(self) -> None:
+        """End it at once, without a word, even in the middle of a write."""
+        ...
+
+
+class Visitors:
+    """Everybody who is connected to one server.
+
+    A peer is waited for until it has proven itself; when `max_connections` are waited for,
+    one more pushes out whoever has been waited for longest. When as many have proven
+    themselves, nobody else is let in.
+
+    Args:
+        receive: makes the visit of a peer that has just connected; given its connection
+            and what to call when it has proven itself. Opens nothing and waits for nothing.
+    """
+
+    def __init__(
+        self,
+        realtime: RealtimeAgent,
+        receive: Callable[[trio.SocketStream, NoteProven], Visit],
+    ) -> None:
+        self._realtime = realtime
+        self._receive = receive
+        # In the order of their coming, or of their being waited for again.
+        self._present: dict[Visit, None] = {}
+        self._unproven: dict[Visit, None] = {}
+        self._all_gone = trio.Event()
+        self._leaving = False
+
+    async def serve(
+        self, listeners: list[trio.SocketListener], *, on_listening: Callable[[], None]
+    ) -> None:
+        """Serve whoever comes, until the realtime agent shuts down or this is cancelled.
+
+        The listeners are closed in any case.
+
+        Args:
+            on_listening: called once, when peers are accepted.
+        """
+        try:
+            async with trio.open_nursery() as visits:
+                try:
+                    async with trio.open_nursery() as accepting:
+                        serve = functools.partial(
+                            trio.serve_listeners, self.welcome, listeners, handler_nursery=visits
+                        )
+                        await accepting.start(serve)
+                        on_listening()
+                        await self._realtime.wait_draining()
+                        accepting.cancel_scope.cancel()
+                finally:
+                    for listener in listeners:
+                        listener.socket.close()
+                    with trio.CancelScope(shield=True):
+                        await self.see_out()
+        except BaseExceptionGroup as group:
+            # The nurseries are ours, and so not the caller's concern.
+            wrong = ungrouped(group)
+            raise wrong from wrong.__cause__
+
+    async def welcome(self, transport: trio.SocketStream) -> None:
+        """Serve a peer that has just connected. Nothing it does gets out of here."""
+        if self._leaving:
+            return
+        visit: Visit
+        visit = self._receive(transport, lambda proven: self._note(visit, proven))
+        self._present[visit] = self._unproven[visit] = None
+        limit = self._realtime.limits.max_connections
+        if len(self._unproven) > limit:
+            self._push_out(next(iter(self._unproven)))
+        elif len(self._present) - len(self._unproven) > limit:
+            self._push_out(visit)
+        try:
+            await visit.attend()
+        except* Exception:
+            _log.exception("%s: the connection failed", visit)
+        finally:
+            del self._present[visit]
+            self._unproven.pop(visit, None)
+            if self._leaving and not self._present:
+                self._all_gone.set()
+
+    def _note(self, visit: Visit, proven: bool) -> None:
+        if proven:
+            self._unproven.pop(visit, None)
+        elif visit in self._present:
+            self._unproven.setdefault(visit)
+
+    def _push_out(self, visit: Visit) -> None:
+        self._unproven.pop(visit, None)
+        _log.debug("%s: pushed out: there are too many", visit)
+        visit.cut()
+
+    async def see_out(self) -> None:
+        """End all connections; bounded, once the tasks have ended."""
+        self._leaving = True
+        for visit in tuple(self._unproven):
+            visit.turn_away()
+        # Whoever was cancelled together with us has run once after this.
+        await trio.lowlevel.checkpoint()
+        if self._realtime.phase != "serving":
+            await self._realtime.wait_tasks_ended()
+        for visit in tuple(self._present):
+            visit.close()
+        if self._present:
+            with trio.move_on_after(_CLOSING_TIMEOUT):
+                await self._all_gone.wait()
+        for visit in tuple(self._present):
+            _log.info("%s: cut: it did not close in time", visit)
+            visit.cut()
+
+
+def endpoint_of(name: Callable[[], tuple[object, ...]]) -> tuple[str, int]:
+    """Address and port, of a socket's `getpeername` or `getsockname`.
+
+    Empty if the connection is gone already.
+    """
+    try:
+        host, port, *_ = name()
+    except (OSError, ValueError):
+        return "", 0
+    return str(host), int(str(port))
