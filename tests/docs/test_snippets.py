@@ -26,6 +26,7 @@ CLIENTS = [each for each in PYTHON if each.kind == "client"]
 PROGRAMS = [each for each in PYTHON if each.kind == "run"]
 
 GIVEN_PORT = "8080"
+GIVEN_HTTP_PORT = "8081"
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 10.0
 
@@ -79,7 +80,8 @@ def _free_port() -> int:
 
 def _command(block: Block, port: int, folder: Path) -> list[str]:
     path = folder / f"{block.kind}_{block.line}.py"
-    path.write_text(block.code.replace(GIVEN_PORT, str(port)), encoding="utf-8")
+    code = block.code.replace(GIVEN_PORT, str(port)).replace(GIVEN_HTTP_PORT, "0")
+    path.write_text(code, encoding="utf-8")
     return [sys.executable, str(path)]
 
 
