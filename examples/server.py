@@ -6,8 +6,9 @@ It listens at ws://127.0.0.1:8080/ws until Ctrl-C. The environment may hold:
 
     OPENAI_API_KEY   to plan with OpenAI (pip install 'trio_agent_rt[openai]'); otherwise
                      the offline model does, which follows rules
-    AGENT_TOKEN      what clients have to send as `Authorization: Bearer …`; otherwise
-                     everybody on this machine may connect
+    AGENT_TOKEN      what clients have to send as `Authorization: Bearer …`: 22 characters or
+                     more, of `secrets.token_urlsafe()` for example; otherwise everybody on
+                     this machine may connect
     AGENT_ROOT       the folder that the tools may use; otherwise the current one
     PORT             otherwise 8080; 0 takes a free one
 """
@@ -15,22 +16,19 @@ It listens at ws://127.0.0.1:8080/ws until Ctrl-C. The environment may hold:
 from __future__ import annotations
 
 import functools
-import hmac
 import os
 import signal
 
 import trio
 
 from trio_agent_rt import (
-    ConnectionRejected,
-    Principal,
+    BearerTokens,
     RealtimeAgent,
     create_agent,
     default_tools,
     serve_websocket,
 )
 from trio_agent_rt.llm import OfflineClient, OpenAIClient
-from trio_agent_rt.transports import Request
 
 TOKEN = os.environ.get("AGENT_TOKEN")
 
@@ -39,15 +37,9 @@ def choose_llm() -> OpenAIClient | OfflineClient:
     return OpenAIClient() if os.environ.get("OPENAI_API_KEY") else OfflineClient()
 
 
-async def authenticate(request: Request) -> Principal:
-    """Who is behind a connection; sessions are shown to whoever made them, and nobody else."""
-    await trio.lowlevel.checkpoint()  # A database could be asked here.
-    if TOKEN is None:
-        return Principal("anybody")
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if not hmac.compare_digest(given.encode(), TOKEN.encode()):
-        raise ConnectionRejected(401, "a token is needed", {"WWW-Authenticate": "Bearer"})
-    return Principal("whoever has the token")
+def choose_authentication() -> BearerTokens | None:
+    """Who may connect; sessions are shown to whoever made them, and nobody else."""
+    return BearerTokens({TOKEN: "whoever has the token"}) if TOKEN else None
 
 
 async def announce(realtime: RealtimeAgent) -> None:
@@ -72,7 +64,7 @@ async def main() -> None:
                 realtime,
                 port=int(os.environ.get("PORT", "8080")),
                 path="/ws",
-                authenticate=authenticate,
+                authenticate=choose_authentication(),
             )
             address = await nursery.start(serve)
             print(f"{llm.name} listens at {address.url}; Ctrl-C stops it", flush=True)

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from trio_agent_rt.agent import TaskRun
 from trio_agent_rt.agent.tools import default_tools
-from trio_agent_rt.clients import Reconnect, open_websocket_client
+from trio_agent_rt.clients import Reconnect
 from trio_agent_rt.errors import (
     Busy,
     ConnectionLost,
@@ -37,7 +37,7 @@ from trio_agent_rt.realtime import Principal, RealtimeAgent
 from trio_agent_rt.testing import CuttingProxy
 from trio_agent_rt.transports import Request
 
-from .serving import served
+from .serving import Over
 
 E = TypeVar("E", bound=Event)
 AT_ONCE = Reconnect(base=0.01, cap=0.02)
@@ -71,9 +71,9 @@ def kinds(events: list[Event]) -> list[str]:
     return [type(each).__name__ for each in events]
 
 
-async def test_a_task_from_its_submit_to_its_result() -> None:
+async def test_a_task_from_its_submit_to_its_result(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address), open_websocket_client(address.url) as client:
+        async with over.served(agent) as (_, address), over.open_client(address.url) as client:
             task = await client.submit("work", context={"n": 1})
             events = [each async for each in task]
             assert kinds(events) == [
@@ -96,9 +96,9 @@ async def test_a_task_from_its_submit_to_its_result() -> None:
             assert again is task
 
 
-async def test_a_failure_is_raised_by_result_alone() -> None:
+async def test_a_failure_is_raised_by_result_alone(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address), open_websocket_client(address.url) as client:
+        async with over.served(agent) as (_, address), over.open_client(address.url) as client:
             task = await client.submit("fail")
             completed = await task.wait()
             assert completed.outcome == "failed"
@@ -106,9 +106,9 @@ async def test_a_failure_is_raised_by_result_alone() -> None:
                 await task.result()
 
 
-async def test_a_cancel_returns_the_receipt() -> None:
+async def test_a_cancel_returns_the_receipt(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address), open_websocket_client(address.url) as client:
+        async with over.served(agent) as (_, address), over.open_client(address.url) as client:
             task = await client.submit("hang")
             event = await _next(aiter(task), StepStarted)
             receipt = await task.cancel("enough")
@@ -124,9 +124,9 @@ async def test_a_cancel_returns_the_receipt() -> None:
 
 
 @pytest.mark.parametrize("approved", [True, False])
-async def test_a_question_is_answered(approved: bool) -> None:
+async def test_a_question_is_answered(over: Over, approved: bool) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address), open_websocket_client(address.url) as client:
+        async with over.served(agent) as (_, address), over.open_client(address.url) as client:
             task = await client.submit("ask")
             async for event in task:
                 if isinstance(event, ConfirmationRequested):
@@ -137,11 +137,11 @@ async def test_a_question_is_answered(approved: bool) -> None:
             assert await task.confirm("no such step") == "unknown"
 
 
-async def test_two_tasks_at_once_and_all_are_cancelled() -> None:
+async def test_two_tasks_at_once_and_all_are_cancelled(over: Over) -> None:
     with trio.fail_after(10):
         async with (
-            served(agent, busy="parallel") as (_, address),
-            open_websocket_client(address.url) as client,
+            over.served(agent, busy="parallel") as (_, address),
+            over.open_client(address.url) as client,
         ):
             tasks = [await client.submit("hang") for _ in range(3)]
             receipts = await client.cancel("all")
@@ -150,9 +150,9 @@ async def test_two_tasks_at_once_and_all_are_cancelled() -> None:
                 assert (await task.wait()).outcome == "cancelled"
 
 
-async def test_a_busy_server_refuses() -> None:
+async def test_a_busy_server_refuses(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address), open_websocket_client(address.url) as client:
+        async with over.served(agent) as (_, address), over.open_client(address.url) as client:
             first = await client.submit("hang")
             with pytest.raises(Busy, match="a task is running"):
                 await client.submit("work")
@@ -160,29 +160,29 @@ async def test_a_busy_server_refuses() -> None:
             assert await (await client.submit("work")).result()
 
 
-async def test_tools_are_listed() -> None:
+async def test_tools_are_listed(over: Over) -> None:
     with trio.fail_after(10):
         async with (
-            served(agent, tools=default_tools()) as (_, address),
-            open_websocket_client(address.url) as client,
+            over.served(agent, tools=default_tools()) as (_, address),
+            over.open_client(address.url) as client,
         ):
             names = {each.name for each in await client.tools()}
             assert names == {each.name for each in default_tools()}
 
 
-async def test_two_sessions_are_apart_and_a_third_client_joins_in_the_middle() -> None:
+async def test_two_sessions_are_apart_and_a_third_client_joins_in_the_middle(over: Over) -> None:
     with trio.fail_after(10):
         async with (
-            served(agent) as (_, address),
-            open_websocket_client(address.url) as one,
-            open_websocket_client(address.url) as two,
+            over.served(agent) as (_, address),
+            over.open_client(address.url) as one,
+            over.open_client(address.url) as two,
         ):
             first, second = await one.submit("ask"), await two.submit("work")
             async for event in first:
                 if isinstance(event, ConfirmationRequested):
                     break
             await second.result()
-            async with open_websocket_client(address.url, session=one.session_id) as third:
+            async with over.open_client(address.url, session=one.session_id) as third:
                 joined = third.task(first.id)
                 caught_up: list[Event] = []
                 events = third.events()
@@ -205,11 +205,11 @@ async def test_two_sessions_are_apart_and_a_third_client_joins_in_the_middle() -
             assert {each.task_id for each in live} == {first.id}
 
 
-async def test_what_the_application_broadcasts_arrives() -> None:
+async def test_what_the_application_broadcasts_arrives(over: Over) -> None:
     with trio.fail_after(10):
         async with (
-            served(agent) as (realtime, address),
-            open_websocket_client(address.url) as client,
+            over.served(agent) as (realtime, address),
+            over.open_client(address.url) as client,
         ):
             realtime.broadcast("news", {"n": 1})
             async for event in client.events():
@@ -229,43 +229,43 @@ async def authenticate(request: Request) -> Principal:
             raise ConnectionRejected(403, "Not you.")
 
 
-async def test_a_token_opens_the_door_and_nothing_else_does() -> None:
+async def test_a_token_opens_the_door_and_nothing_else_does(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent, authenticate=authenticate) as (_, address):
-            async with open_websocket_client(address.url, token="right") as client:
+        async with over.served(agent, authenticate=authenticate) as (_, address):
+            async with over.open_client(address.url, token="right") as client:
                 assert await (await client.submit("work")).result()
             for token, status in ((None, 401), ("wrong", 403)):
                 with pytest.raises(ConnectionRejected) as caught:
-                    await open_websocket_client(address.url, token=token).__aenter__()
+                    await over.open_client(address.url, token=token).__aenter__()
                 assert caught.value.status == status
 
 
-async def test_another_path_is_not_found() -> None:
+async def test_another_path_is_not_found(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address):
+        async with over.served(agent) as (_, address):
             with pytest.raises(ConnectionRejected, match="is /other the right path") as caught:
-                await open_websocket_client(address.url.replace("/ws", "/other")).__aenter__()
+                await over.open_client(f"{address.url.rpartition('/')[0]}/other").__aenter__()
             assert caught.value.status == 404
 
 
-async def test_a_session_that_is_unknown_is_lost() -> None:
+async def test_a_session_that_is_unknown_is_lost(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address):
+        async with over.served(agent) as (_, address):
             with pytest.raises(SessionLost):
-                await open_websocket_client(address.url, session="no-such-session").__aenter__()
+                await over.open_client(address.url, session="no-such-session").__aenter__()
 
 
-async def test_a_server_that_restarts_has_lost_the_session() -> None:
+async def test_a_server_that_restarts_has_lost_the_session(over: Over) -> None:
     with trio.fail_after(10):
         async with (
-            served(agent) as (_, address),
-            served(agent) as (_, restarted),
+            over.served(agent) as (_, address),
+            over.served(agent) as (_, restarted),
             trio.open_nursery() as nursery,
         ):
             proxy = CuttingProxy("127.0.0.1", address.port)
             port = await nursery.start(proxy.serve)
-            url = f"ws://127.0.0.1:{port}/ws"
-            async with open_websocket_client(url, reconnect=AT_ONCE) as client:
+            url = over.url(port)
+            async with over.open_client(url, reconnect=AT_ONCE) as client:
                 task = await client.submit("hang")
                 proxy.target = ("127.0.0.1", restarted.port)
                 proxy.cut_now()
@@ -276,17 +276,19 @@ async def test_a_server_that_restarts_has_lost_the_session() -> None:
             nursery.cancel_scope.cancel()
 
 
-async def test_a_server_that_shuts_down_tells_how_its_tasks_ended() -> None:
+async def test_a_server_that_shuts_down_tells_how_its_tasks_ended(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (realtime, address):
+        async with over.served(agent) as (realtime, address):
             never = Reconnect(enabled=False)
-            async with open_websocket_client(address.url, reconnect=never) as client:
+            async with over.open_client(address.url, reconnect=never) as client:
                 task = await client.submit("hang")
                 realtime.begin_shutdown()
                 assert (await task.wait()).outcome == "cancelled"
-                with pytest.raises(ConnectionLost, match="1001") as caught:
+                # SSE has no close codes.
+                code, text = (1001, "1001") if over.name == "websocket" else (None, "has ended")
+                with pytest.raises(ConnectionLost, match=text) as caught:
                     await client.task("another").wait()
-                assert caught.value.code == 1001
+                assert caught.value.code == code
 
 
 @asynccontextmanager
@@ -301,7 +303,9 @@ async def away_from(realtime: RealtimeAgent, proxy: CuttingProxy) -> AsyncIterat
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_gap_hides_neither_a_running_task_nor_one_that_waits(count: int) -> None:
+async def test_a_gap_hides_neither_a_running_task_nor_one_that_waits(
+    over: Over, count: int
+) -> None:
     gate = trio.Event()
 
     async def gated(task: str, run: TaskRun) -> object:
@@ -311,13 +315,13 @@ async def test_a_gap_hides_neither_a_running_task_nor_one_that_waits(count: int)
 
     with trio.fail_after(10):
         async with (
-            served(gated, busy="queue", buffer_size=5) as (realtime, address),
+            over.served(gated, busy="queue", buffer_size=5) as (realtime, address),
             trio.open_nursery() as nursery,
         ):
             proxy = CuttingProxy("127.0.0.1", address.port)
             port = await nursery.start(proxy.serve)
-            url = f"ws://127.0.0.1:{port}/ws"
-            async with open_websocket_client(url, reconnect=AT_ONCE) as client:
+            url = over.url(port)
+            async with over.open_client(url, reconnect=AT_ONCE) as client:
                 tasks = [await client.submit(f"{n}") for n in range(count)]
                 async with away_from(realtime, proxy):
                     pass
@@ -332,7 +336,7 @@ async def test_a_gap_hides_neither_a_running_task_nor_one_that_waits(count: int)
             nursery.cancel_scope.cancel()
 
 
-async def test_a_gap_hides_no_result() -> None:
+async def test_a_gap_hides_no_result(over: Over) -> None:
     gate, all_done = trio.Event(), trio.Event()
     done: list[str] = []
 
@@ -345,13 +349,13 @@ async def test_a_gap_hides_no_result() -> None:
 
     with trio.fail_after(10):
         async with (
-            served(gated, busy="parallel", buffer_size=5) as (realtime, address),
+            over.served(gated, busy="parallel", buffer_size=5) as (realtime, address),
             trio.open_nursery() as nursery,
         ):
             proxy = CuttingProxy("127.0.0.1", address.port)
             port = await nursery.start(proxy.serve)
-            url = f"ws://127.0.0.1:{port}/ws"
-            async with open_websocket_client(url, reconnect=AT_ONCE) as client:
+            url = over.url(port)
+            async with over.open_client(url, reconnect=AT_ONCE) as client:
                 tasks = [await client.submit(f"{n}") for n in range(5)]
                 async with away_from(realtime, proxy):
                     gate.set()
@@ -361,17 +365,17 @@ async def test_a_gap_hides_no_result() -> None:
             nursery.cancel_scope.cancel()
 
 
-async def test_leaving_leaves_the_task_to_whoever_comes_back() -> None:
+async def test_leaving_leaves_the_task_to_whoever_comes_back(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address):
-            async with open_websocket_client(address.url) as client:
+        async with over.served(agent) as (_, address):
+            async with over.open_client(address.url) as client:
                 task = await client.submit("ask")
                 events = client.events()
                 last = await anext(events)
                 while not isinstance(last, PlanCreated):
                     last = await anext(events)
                 session, task_id = client.session_id, task.id
-            async with open_websocket_client(
+            async with over.open_client(
                 address.url, session=session, last_position=last.position
             ) as client:
                 async for event in client.task(task_id):
@@ -381,9 +385,9 @@ async def test_leaving_leaves_the_task_to_whoever_comes_back() -> None:
                 assert await client.task(task_id).result()
 
 
-async def test_a_command_that_is_too_large_is_refused_and_nothing_else_is_lost() -> None:
+async def test_a_command_that_is_too_large_is_refused_and_nothing_else_is_lost(over: Over) -> None:
     with trio.fail_after(10):
-        async with served(agent) as (_, address), open_websocket_client(address.url) as client:
+        async with over.served(agent) as (_, address), over.open_client(address.url) as client:
             task = await client.submit("ask")
             with pytest.raises(MessageTooLarge, match="at most 1048576"):
                 await client.submit("x" * 2_000_000)

@@ -8,8 +8,7 @@ that nobody cuts watches the same session.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 import trio
 
 from trio_agent_rt.agent import TaskRun
-from trio_agent_rt.clients import AgentClient, ClientTask, Reconnect, open_websocket_client
+from trio_agent_rt.clients import AgentClient, ClientTask, Reconnect
 from trio_agent_rt.events import SessionView
 from trio_agent_rt.protocol import (
     ConfirmationRequested,
@@ -29,7 +28,7 @@ from trio_agent_rt.protocol import (
 )
 from trio_agent_rt.testing import Cut, CuttingProxy, random_cuts
 
-from .serving import served
+from .serving import Over
 
 SEEDS = 10
 CUTS_PER_SEED = 20
@@ -66,23 +65,28 @@ class Chatter:
         return {"said": count}
 
 
+def cuts(agent: Chatter, seed: int) -> Iterator[Cut]:
+    """Until enough were made: over HTTP many connections end before they are cut."""
+    # The first connection lives long enough to be entered; only then may it be lost.
+    yield Cut(after_bytes=1500)
+    for cut in random_cuts(seed, 10_000, to_client=(0, 3000), to_server=(0, 600)):
+        if agent.proxy is not None and agent.proxy.cuts_made >= CUTS_PLANNED:
+            return
+        yield cut
+
+
 @asynccontextmanager
 async def cut_client(
-    agent: Chatter, seed: int, **options: Any
+    over: Over, agent: Chatter, seed: int, **options: Any
 ) -> AsyncIterator[tuple[AgentClient, str]]:
     """A client behind a proxy that cuts it, and the URL past the proxy."""
-    async with served(agent, broadcast_interval=0, **options) as (_, address):
-        # The first connection lives long enough to be entered; only then may it be lost.
-        first = Cut(after_bytes=1500)
-        rest = random_cuts(seed, CUTS_PLANNED - 1, to_client=(0, 3000), to_server=(0, 600))
-        proxy = agent.proxy = CuttingProxy(
-            "127.0.0.1", address.port, cuts=itertools.chain([first], rest)
-        )
+    async with over.served(agent, broadcast_interval=0, **options) as (_, address):
+        proxy = agent.proxy = CuttingProxy("127.0.0.1", address.port, cuts=cuts(agent, seed))
         async with trio.open_nursery() as nursery:
             port = await nursery.start(proxy.serve)
-            url = f"ws://127.0.0.1:{port}/ws"
+            url = over.url(port)
             async with (
-                open_websocket_client(url, reconnect=FAST) as client,
+                over.open_client(url, reconnect=FAST) as client,
                 trio.open_nursery() as asking,
             ):
                 asking.start_soon(keep_asking, client)
@@ -116,21 +120,21 @@ async def confirm_when_asked(task: ClientTask, outcomes: list[str]) -> list[Even
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-async def test_a_client_that_is_cut_twenty_times_is_told_everything_once(seed: int) -> None:
+async def test_a_client_that_is_cut_twenty_times_is_told_everything_once(
+    over: Over, seed: int
+) -> None:
     agent = Chatter()
     cancels = bool(seed % 2)
     uncut: list[Event] = []
     cut: list[Event] = []
     outcomes: list[str] = []
     with trio.fail_after(30):
-        async with cut_client(agent, seed, buffer_size=50_000) as (client, url):
+        async with cut_client(over, agent, seed, buffer_size=50_000) as (client, url):
             position = client.position
             assert position is not None
             start = Position(position.epoch, 0)
             async with (
-                open_websocket_client(
-                    url, session=client.session_id, last_position=start
-                ) as watcher,
+                over.open_client(url, session=client.session_id, last_position=start) as watcher,
                 trio.open_nursery() as nursery,
             ):
                 nursery.start_soon(until_completed, watcher, uncut)
@@ -164,6 +168,7 @@ async def cancel_at_the_end(task: ClientTask) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_where_the_log_is_too_small_there_is_a_gap_and_then_the_right_state(
+    over: Over,
     seed: int,
 ) -> None:
     agent = Chatter()
@@ -171,7 +176,7 @@ async def test_where_the_log_is_too_small_there_is_a_gap_and_then_the_right_stat
     outcomes: list[str] = []
     with trio.fail_after(30):
         async with (
-            cut_client(agent, 100 + seed, buffer_size=4) as (client, _),
+            cut_client(over, agent, 100 + seed, buffer_size=4) as (client, _),
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(until_completed, client, cut)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
@@ -31,11 +32,10 @@ E = TypeVar("E", bound=Event)
 _ids = itertools.count()
 
 
-class Peer:
+class Peer(ABC):
     """One connection: sends commands, reads events in the order in which they come."""
 
-    def __init__(self, websocket: WebSocketConnection) -> None:
-        self._websocket = websocket
+    def __init__(self) -> None:
         self.events: list[Event] = []
         self._unread = 0
 
@@ -45,12 +45,20 @@ class Peer:
         assert isinstance(connected, Connected)
         return connected.session_id
 
+    @abstractmethod
     async def send(self, command: Command) -> None:
-        await self._websocket.send_message(encode_command(command))
+        """Send a command; its answer, if it has one, is an event."""
+
+    @abstractmethod
+    async def receive(self) -> Event:
+        """The next event."""
+
+    @abstractmethod
+    async def settled(self) -> list[Event]:
+        """Everything that was said before now."""
 
     async def read(self) -> Event:
-        text = await self._websocket.get_message()
-        event = decode_event(text)
+        event = await self.receive()
         self.events.append(event)
         return event
 
@@ -84,8 +92,20 @@ class Peer:
         answer = await self.answer(command)
         return answer.outcome if isinstance(answer, Acknowledged) else answer.code
 
+
+class WebSocketPeer(Peer):
+    def __init__(self, websocket: WebSocketConnection) -> None:
+        super().__init__()
+        self._websocket = websocket
+
+    async def send(self, command: Command) -> None:
+        await self._websocket.send_message(encode_command(command))
+
+    async def receive(self) -> Event:
+        return decode_event(await self._websocket.get_message())
+
     async def settled(self) -> list[Event]:
-        """Everything that was said before now: what answers a ping comes after it."""
+        # What answers a ping comes after all that was said before.
         await self.answer(Ping(request_id=f"settled-{next(_ids)}"))
         return [
             each
@@ -123,7 +143,7 @@ async def over_websocket(realtime: RealtimeAgent) -> AsyncGenerator[Connect]:
                 if value
             )
             async with open_websocket_url(f"{address.url}?{query}") as websocket:
-                peer = Peer(websocket)
+                peer = WebSocketPeer(websocket)
                 await peer.read()
                 yield peer
 

@@ -4,10 +4,13 @@ A comment on the line before a block says what a test does with it:
 
 ```
 <!-- test: run -->            a program that ends by itself, with 0
-<!-- test: server NAME -->    a program that serves on port 8080 until it is interrupted
+<!-- test: server NAME -->    a program that serves on port 8080, 8081 or both until it is
+                              interrupted
 <!-- test: client NAME -->    a program that is run against that server
 <!-- test: command -->        JSON that a client sends
 <!-- test: event -->          JSON that a server sends
+<!-- test: page -->           JavaScript of a page; see tests/browser
+<!-- test: nginx -->          a configuration of nginx; see tests/nginx
 ```
 
 A program runs in a folder with `sales.csv` in it. `prints "TEXT"` after a mark of a

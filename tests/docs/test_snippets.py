@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.resources
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import trio
@@ -25,8 +28,9 @@ SERVERS = {(each.page, each.name): each for each in PYTHON if each.kind == "serv
 CLIENTS = [each for each in PYTHON if each.kind == "client"]
 PROGRAMS = [each for each in PYTHON if each.kind == "run"]
 
-GIVEN_PORT = "8080"
-GIVEN_HTTP_PORT = "8081"
+Ports: TypeAlias = Mapping[str, int]
+
+GIVEN_PORTS = ("8080", "8081")
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 10.0
 
@@ -43,14 +47,14 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("client", CLIENTS, ids=str)
 async def test_a_client_runs_against_the_server_of_its_page(client: Block, folder: Path) -> None:
     server = SERVERS[client.page, client.name]
-    port = _free_port()
-    async with _serving(server, port, folder):
-        await _run_to_its_end(client, port, folder)
+    ports = _free_ports()
+    async with _serving(server, ports, folder):
+        await _run_to_its_end(client, ports, folder)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 async def test_a_program_runs_to_its_end(program: Block, folder: Path) -> None:
-    await _run_to_its_end(program, _free_port(), folder)
+    await _run_to_its_end(program, _free_ports(), folder)
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
@@ -64,7 +68,7 @@ def test_a_snippet_compiles_and_imports_what_exists(block: Block) -> None:
 
 def test_every_mark_is_known_and_every_server_has_a_client() -> None:
     everything = [each for page in PAGES for each in blocks(page)]
-    known = {"", "run", "server", "client", "command", "event"}
+    known = {"", "run", "server", "client", "command", "event", "page", "nginx"}
     assert {each.kind for each in everything} <= known
     assert {(each.page, each.name) for each in CLIENTS} == set(SERVERS)
     assert SERVERS
@@ -73,14 +77,19 @@ def test_every_mark_is_known_and_every_server_has_a_client() -> None:
 # --- running them
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+def _free_ports() -> Ports:
+    """For each port that the pages use, one that is free here."""
+    with contextlib.ExitStack() as stack:
+        found: dict[str, int] = {}
+        for given in GIVEN_PORTS:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            found[given] = listener.getsockname()[1]
+        return found
 
 
-def _command(block: Block, port: int, folder: Path) -> list[str]:
+def _command(block: Block, ports: Ports, folder: Path) -> list[str]:
     path = folder / f"{block.kind}_{block.line}.py"
-    code = block.code.replace(GIVEN_PORT, str(port)).replace(GIVEN_HTTP_PORT, "0")
+    code = re.sub("|".join(ports), lambda given: str(ports[given[0]]), block.code)
     path.write_text(code, encoding="utf-8")
     return [sys.executable, str(path)]
 
@@ -89,10 +98,10 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUTF8": "1"}
 
 
-async def _run_to_its_end(block: Block, port: int, folder: Path) -> None:
+async def _run_to_its_end(block: Block, ports: Ports, folder: Path) -> None:
     with trio.fail_after(40):
         done = await trio.run_process(
-            _command(block, port, folder),
+            _command(block, ports, folder),
             cwd=folder,
             env=_environment(),
             check=False,
@@ -106,12 +115,12 @@ async def _run_to_its_end(block: Block, port: int, folder: Path) -> None:
 
 
 @asynccontextmanager
-async def _serving(block: Block, port: int, folder: Path) -> AsyncGenerator[None]:
+async def _serving(block: Block, ports: Ports, folder: Path) -> AsyncGenerator[None]:
     """Run a server while the block is in use; it must live until then, and end when told."""
     log = folder / "server.log"
     with log.open("wb") as output:
         process = await trio.lowlevel.open_process(
-            _command(block, port, folder),
+            _command(block, ports, folder),
             cwd=folder,
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -120,7 +129,9 @@ async def _serving(block: Block, port: int, folder: Path) -> AsyncGenerator[None
         )
     try:
         with trio.move_on_after(START_TIMEOUT) as starting:
-            await _wait_until_it_listens(process, port)
+            for given, port in ports.items():
+                if given in block.code:
+                    await _wait_until_it_listens(process, port)
         answers = process.poll() is None and not starting.cancelled_caught
         assert answers, f"{block} did not serve:\n{log.read_text()}"
         yield

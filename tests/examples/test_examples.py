@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -11,8 +12,12 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
+
+from trio_agent_rt import ConnectionRejected, open_sse_client
+from trio_agent_rt.errors import SessionLost
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples"
@@ -21,6 +26,14 @@ PATIENCE = 40.0
 
 ALONE: Mapping[str, list[str]] = {
     "embed.py": ["PlanCreated", "TaskCompleted", "'value': 42"],
+    "jwt_auth.py": [
+        "a question: done",
+        "401 the token has expired",
+        "401 the token is for another service",
+        "401 the token is not valid\n" * 3,
+        "401 a token is needed",
+        "closed with 4500",
+    ],
     "own_agent.py": [
         "100 % turn 3 of 3",
         "succeeded: {'task': 'bread', 'gave': 'a loaf'}",
@@ -38,6 +51,9 @@ CLIENTS: Mapping[str, list[str]] = {
     "client_tools.py": ["table_describe(", "stops by: async", "'value': 27"],
 }
 """What the examples show that are run against the one with the server."""
+
+SERVERS = {"server.py": "offline listens at ", "quart_app.py": "open "}
+"""What the servers say before they say where they are."""
 
 
 @pytest.fixture
@@ -68,10 +84,10 @@ async def _run(name: str, folder: Path, **env: str) -> str:
 
 
 @asynccontextmanager
-async def _serving(folder: Path, **env: str) -> AsyncGenerator[str]:
-    """The example server on a free port; it must end well when it is interrupted."""
+async def _serving(folder: Path, name: str = "server.py", **env: str) -> AsyncGenerator[str]:
+    """A server on a free port; it must end well when it is interrupted."""
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-W", "error", str(EXAMPLES / "server.py")],
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
         cwd=folder,
         env=_environment(PORT="0", **env),
         stdout=subprocess.PIPE,
@@ -85,8 +101,8 @@ async def _serving(folder: Path, **env: str) -> AsyncGenerator[str]:
                 assert data, "the server ended before it said where it listens"
                 shown += data
         first = shown.decode().splitlines()[0]
-        assert first.startswith("offline listens at ws://127.0.0.1:")
-        yield first.split()[3].rstrip(";")
+        assert first.startswith(SERVERS[name])
+        yield first.removeprefix(SERVERS[name]).partition(";")[0]
         process.send_signal(signal.SIGINT)
         with trio.fail_after(PATIENCE):
             assert await process.wait() == 0
@@ -100,7 +116,7 @@ async def _serving(folder: Path, **env: str) -> AsyncGenerator[str]:
 
 def test_every_example_is_run_here_and_says_how_to_run_it() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
-    assert names == {"server.py", *ALONE, *CLIENTS}
+    assert names == {*SERVERS, *ALONE, *CLIENTS}
     for name in names:
         assert f"\n    python examples/{name}" in (EXAMPLES / name).read_text(encoding="utf-8")
 
@@ -122,7 +138,34 @@ async def test_the_clients_run_against_the_server(folder: Path) -> None:
 
 
 async def test_the_server_lets_in_whoever_has_the_token_and_nobody_else(folder: Path) -> None:
-    async with _serving(folder, AGENT_TOKEN="s3cret") as url:
-        await _run("client_tools.py", folder, AGENT_URL=url, AGENT_TOKEN="s3cret")
-        with pytest.raises(AssertionError, match="401 a token is needed"):
+    token = secrets.token_urlsafe()
+    async with _serving(folder, AGENT_TOKEN=token) as url:
+        await _run("client_tools.py", folder, AGENT_URL=url, AGENT_TOKEN=token)
+        with pytest.raises(AssertionError, match="401 This token is not valid"):
             await _run("client_tools.py", folder, AGENT_URL=url, AGENT_TOKEN="wrong")
+
+
+async def test_the_users_of_the_web_application_have_their_own_sessions(folder: Path) -> None:
+    async with _serving(folder, "quart_app.py") as url:
+        stream = f"{url}/agent/sse"
+        with pytest.raises(ConnectionRejected, match="401 log in first"):
+            async with open_sse_client(stream):
+                pass
+        ann, bo = [await _log_in(url, name) for name in ("ann", "bo")]
+        async with open_sse_client(stream, headers=ann) as client:
+            task = await client.submit("what is 6*7")
+            assert (await task.wait()).success
+            async with open_sse_client(stream, headers=ann, session=client.session_id) as again:
+                assert again.session_id == client.session_id
+            with pytest.raises(SessionLost):
+                async with open_sse_client(stream, headers=bo, session=client.session_id):
+                    pass
+
+
+async def _log_in(url: str, name: str) -> Mapping[str, str]:
+    """The headers of a browser that has logged in; its pages are looked at on the way."""
+    async with httpx.AsyncClient(base_url=url) as browser:
+        assert "your name" in (await browser.get("/")).text
+        assert (await browser.post("/login", data={"user": name})).status_code == 302
+        assert "/agent/sse" in (await browser.get("/")).text
+        return {"Cookie": f"session={browser.cookies['session']}"}

@@ -162,6 +162,15 @@ async def test_parallel_tasks_of_one_session_share_its_log() -> None:
         await me.until(TaskCompleted, task_id="c")
 
 
+async def test_a_queue_without_room_still_takes_a_task_that_need_not_wait() -> None:
+    async with RealtimeAgent(stepping, busy="queue", max_queued=0) as realtime:
+        running = realtime.submit("hang")
+        with pytest.raises(Busy):
+            realtime.submit("x", session=running.session_id)
+        await running.cancel()
+        assert (await realtime.submit("x", session=running.session_id).wait()).success
+
+
 @pytest.mark.parametrize("busy", ["queue", "parallel", "replace"])
 async def test_tasks_of_a_session_are_limited_whatever_the_policy(busy: BusyPolicy) -> None:
     limits = Limits(max_tasks_per_session=3)

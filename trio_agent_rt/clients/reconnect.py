@@ -3,7 +3,8 @@
 | what ended a connection, or kept it from being made | and then |
 |---|---|
 | broken, 1001, 1006, 1011, 1013, 4000–4499, a time-out, HTTP 408, 425, 429, 5xx | tried again |
-| 4502 | `SessionLost` |
+| an SSE stream that has ended: there are no close codes, the next attempt tells why | tried again |
+| 4502; over SSE HTTP 204, or 404 that speaks of the session | `SessionLost` |
 | 1000, 1003, 1007, 1008, 1009, 4500–4999, any other HTTP 4xx | `ConnectionLost` |
 | a message that breaks the contract: it would only be sent again | `NotThisProtocol` |
 """

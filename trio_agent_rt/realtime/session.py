@@ -271,7 +271,7 @@ class Session:
             raise Busy(f"the session has {len(self._tasks)} tasks already")
         if server.busy == "reject" and self._tasks:
             raise Busy("a task is running; cancel it or wait for its end")
-        if server.busy == "queue" and len(self._queue) >= server.max_queued:
+        if server.busy == "queue" and self._tasks and len(self._queue) >= server.max_queued:
             raise Busy(f"{len(self._queue)} tasks wait already")
 
     def knows(self, task_id: str) -> bool:

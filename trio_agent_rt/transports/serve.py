@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
+import logging
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ..realtime import RealtimeAgent
 
 __all__ = ["SSEOptions", "ServerAddresses", "WebSocketOptions", "serve"]
+
+
+_log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
@@ -130,7 +134,11 @@ async def serve(
                 stack.callback(listener.socket.close)
             opened.append(listeners)
         for_websocket, for_sse = opened
-        await both.serve(for_websocket, for_sse, websocket, sse, app, task_status)
+
+        def announce(addresses: ServerAddresses) -> None:
+            task_status.started(addresses)
+
+        await both.serve(for_websocket, for_sse, websocket, sse, app, announce)
 
 
 class _Both:
@@ -147,7 +155,7 @@ class _Both:
         websocket: WebSocketOptions | None,
         sse: SSEOptions | None,
         app: ASGIApp | None,
-        task_status: trio.TaskStatus[ServerAddresses],
+        on_listening: Callable[[ServerAddresses], None],
     ) -> None:
         """Serve until the realtime agent shuts down; an exception comes out ungrouped."""
         try:
@@ -159,7 +167,7 @@ class _Both:
                 if sse is not None and app is not None:
                     at = await nursery.start(self._serve_sse, for_sse, sse, app)
                     addresses = evolve(addresses, sse=at)
-                task_status.started(addresses)
+                on_listening(addresses)
         except BaseExceptionGroup as group:
             # The nursery is ours, and so not the caller's concern.
             wrong = ungrouped(group)
@@ -177,8 +185,12 @@ class _Both:
         visitors = websocket_visitors(
             self._realtime, self._admission, options.ssl_context, path=options.path
         )
-        started = functools.partial(task_status.started, address)
-        await visitors.serve(listeners, on_listening=started)
+
+        def announce() -> None:
+            _log.info("listening at %s", address.url)
+            task_status.started(address)
+
+        await visitors.serve(listeners, on_listening=announce)
 
     async def _serve_sse(
         self,
@@ -188,7 +200,7 @@ class _Both:
         *,
         task_status: trio.TaskStatus[SSEAddress],
     ) -> None:
-        def announce(address: HTTPAddress) -> None:
+        def note_address(address: HTTPAddress) -> None:
             found = stream_address(address, prefix=options.prefix, paths=options.paths)
             task_status.started(found)
 
@@ -198,5 +210,7 @@ class _Both:
             self._realtime,
             host=options.host,
             ssl_context=options.ssl_context,
-            on_listening=announce,
+            keep_alive_timeout=self._realtime.limits.keep_alive_timeout,
+            body_timeout=self._realtime.limits.body_timeout,
+            on_listening=note_address,
         )

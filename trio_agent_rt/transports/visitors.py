@@ -62,8 +62,9 @@ class Visitors:
     """Everybody who is connected to one server.
 
     A peer is waited for until it has proven itself; when `max_connections` are waited for,
-    one more pushes out whoever has been waited for longest. When as many have proven
-    themselves, nobody else is let in.
+    one more pushes out whoever has been waited for longest. When twice as many have proven
+    themselves, nobody else is let in: by then whoever lets them in for good has long begun
+    to refuse them.
 
     Args:
         receive: makes the visit of a peer that has just connected; given its connection
@@ -124,7 +125,7 @@ class Visitors:
         limit = self._realtime.limits.max_connections
         if len(self._unproven) > limit:
             self._push_out(next(iter(self._unproven)))
-        elif len(self._present) - len(self._unproven) > limit:
+        elif len(self._present) - len(self._unproven) > 2 * limit:
             self._push_out(visit)
         try:
             await visit.attend()

@@ -36,8 +36,8 @@ class Exchange:
     target: str
     headers: dict[str, str]
     body: bytes
-    _connection: h11.Connection
-    _stream: trio.abc.Stream
+    connection: h11.Connection
+    stream: trio.abc.Stream
 
     @property
     def path(self) -> str:
@@ -63,12 +63,12 @@ class Exchange:
 
     async def cut(self) -> None:
         """Close the connection in the middle of whatever it says."""
-        await trio.aclose_forcefully(self._stream)
+        await trio.aclose_forcefully(self.stream)
 
     async def _send(self, event: Any) -> None:
-        data = self._connection.send(event)
+        data = self.connection.send(event)
         if data:
-            await self._stream.send_all(data)
+            await self.stream.send_all(data)
 
     async def answer(
         self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -95,7 +95,7 @@ class Exchange:
     async def wait_until_gone(self) -> None:
         """Until the client has closed the connection."""
         try:
-            while await self._stream.receive_some():
+            while await self.stream.receive_some():
                 pass
         except trio.BrokenResourceError:
             pass
@@ -149,7 +149,7 @@ class HTTPServer:
 
 async def _next_event(connection: h11.Connection, stream: trio.abc.Stream) -> Any:
     while (event := connection.next_event()) is h11.NEED_DATA:
-        connection.receive_data(await stream.receive_some())
+        connection.receive_data(bytes(await stream.receive_some()))
     return event
 
 

@@ -13,9 +13,8 @@ import trio_websocket
 import trustme
 
 from trio_agent_rt.clients import open_sse_client, open_websocket_client
-from trio_agent_rt.errors import (
-    AgentRTError,
-)
+from trio_agent_rt.clients.connectors.url import SSE, WEBSOCKET
+from trio_agent_rt.errors import AgentRTError
 from trio_agent_rt.protocol import (
     Connected,
     Event,
@@ -25,9 +24,10 @@ from trio_agent_rt.protocol import (
 )
 
 __all__ = [
+    "DIALECTS",
     "TOKEN",
-    "URLS",
     "answering",
+    "by_dialect",
     "failure",
     "greeting",
     "listening",
@@ -40,12 +40,11 @@ __all__ = [
 
 Handler = Callable[[Any], Awaitable[None]]
 TOKEN = "the-secret-token"
+by_dialect = pytest.mark.parametrize("dialect", ["websocket", "sse"])
+"""For what is the same over each transport."""
 
 
-URLS = {
-    "websocket": ("ws://127.0.0.1:{}/ws", "wss://127.0.0.1:{}/ws"),
-    "sse": ("http://127.0.0.1:{}/sse", "https://127.0.0.1:{}/sse"),
-}
+DIALECTS = {"websocket": WEBSOCKET, "sse": SSE}
 
 
 @asynccontextmanager
@@ -61,7 +60,9 @@ async def listening(
             await nursery.start(trio.serve_listeners, handler, listeners)
         listener = getattr(listeners[0], "transport_listener", listeners[0])
         port = listener.socket.getsockname()[1]
-        yield URLS[dialect][context is not None].format(port)
+        spoken = DIALECTS[dialect]
+        scheme = spoken.plain if context is None else spoken.secure
+        yield f"{scheme}://127.0.0.1:{port}{spoken.path}"
         nursery.cancel_scope.cancel()
 
 

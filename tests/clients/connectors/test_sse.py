@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import logging
+import ssl
 from typing import Any
 
 import pytest
@@ -140,6 +143,7 @@ async def test_no_character_of_a_message_ends_a_line(line_end: bytes, size: int 
     assert "\u2028" in text
     framed = b"id: e-2\ndata: " + text.encode() + b"\n\n"
     framed += sse_event(encode_event(completed("t")))
+    framed += b": a lone \\r is known to end a line when something else follows it\n"
 
     async def stream(exchange: Exchange) -> None:
         await exchange.open_stream()
@@ -276,3 +280,119 @@ async def test_comments_are_enough_to_be_kept() -> None:
             await client.task("t").wait()
         assert client.connected
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"url": "ws://x/ws"}, "open_websocket_client"),
+        ({"task_url": "x"}, "begins with http://"),
+        ({"paths": {"submit": "/x"}}, "'submit' is none of task, cancel, confirm, tools, state"),
+        ({"paths": {"task": "x"}}, "must begin with /"),
+        ({"token": "two words"}, "visible ASCII"),
+        ({"headers": {"a": "b\r\nc: d"}}, "cannot be sent"),
+        ({"ssl_context": ssl.create_default_context()}, "is for https://"),
+        ({"max_message_bytes": 0}, "max_message_bytes"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_at_once(
+    options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        open_sse_client(**{"url": "http://x/sse", **options})
+
+
+def test_the_client_is_made_without_a_running_loop_and_shows_no_secret() -> None:
+    client = open_sse_client("http://localhost/sse?key=secret", token=TOKEN, session="hidden")
+    assert isinstance(client, AgentClient)
+    shown = repr(client) + repr(vars(client)["_connector"])
+    assert TOKEN not in shown
+    assert "secret" not in shown
+    assert "http://localhost:80/sse" in shown
+
+
+async def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def stream(exchange: Exchange) -> None:
+        await exchange.open_stream(client_id="client-id", session_id="session-id")
+        await exchange.end()
+
+    async def task(exchange: Exchange) -> None:
+        await exchange.answer(500)
+
+    caplog.set_level(logging.DEBUG)
+    never = Reconnect(enabled=False)
+    with trio.fail_after(5):
+        async with http_server({"/sse": stream, "/task": task}) as server:
+            client = open_sse_client(
+                f"{server.url}?key=secret", token=TOKEN, session="session-id", reconnect=never
+            )
+            async with client:
+                with pytest.raises(ConnectionLost):
+                    await client.task("t").wait()
+    assert server.requests
+    assert caplog.records
+    for secret in ("secret", TOKEN, "session-id", "client-id"):
+        assert secret not in caplog.text
+
+
+async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with trio.fail_after(5):
+        async with http_server({}) as server, open_sse_client(server.url) as client:
+            assert client.connected
+
+
+async def test_leaving_closes_every_connection_whatever_is_going_on() -> None:
+    """Requests that wait, one that is being written and not read, an idle one."""
+
+    async def tools(exchange: Exchange) -> None:
+        await exchange.acknowledge("ok")
+
+    async def waits(exchange: Exchange) -> None:
+        await exchange.wait_until_gone()
+
+    with trio.fail_after(10):
+        async with http_server({"/tools": tools, "/cancel": waits, "/task": waits}) as server:
+            async with open_sse_client(server.url) as client, trio.open_nursery() as nursery:
+                await client.tools()
+                for number in range(3):
+                    nursery.start_soon(client.task(f"{number}").cancel)
+                nursery.start_soon(client.submit, "x")
+                while not server.asked("/task"):
+                    await wait_all_tasks_blocked(0.005)
+                assert server.connections == 5
+                nursery.cancel_scope.cancel()
+                started = trio.current_time()
+            assert trio.current_time() - started < 1
+            while server.connections:
+                await wait_all_tasks_blocked(0.005)
+
+
+@pytest.mark.parametrize("steps", range(0, 90, 3))
+async def test_being_cancelled_at_any_point_leaves_nothing_behind(steps: int) -> None:
+    """Neither a connection nor an async generator: the latter would be a warning."""
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.open_stream(*(output("x" * 50, offset) for offset in range(2, 50)))
+        await exchange.wait_until_gone()
+
+    async def tools(exchange: Exchange) -> None:
+        await exchange.acknowledge("ok")
+
+    async def use() -> None:
+        async with open_sse_client(server.url) as client:
+            while True:
+                await client.tools()
+
+    with trio.fail_after(5):
+        async with (
+            http_server({"/sse": stream, "/tools": tools}) as server,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(use)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        gc.collect()
+        await trio.lowlevel.checkpoint()

@@ -5,20 +5,24 @@ from __future__ import annotations
 import gc
 import os
 
+import attrs
 import pytest
 import trio
 import trio_websocket
 import trustme
 from trio.testing import wait_all_tasks_blocked
 
-from trio_agent_rt.clients import open_websocket_client
+from trio_agent_rt.clients import open_sse_client, open_websocket_client
 from trio_agent_rt.errors import (
     ConnectFailed,
     NotThisProtocol,
 )
 
+from .http_server import Exchange, http_server
 from .sockets import (
+    DIALECTS,
     answering,
+    by_dialect,
     failure,
     greeting,
     listening,
@@ -34,44 +38,64 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-async def test_an_untrusted_certificate_is_named_at_once(authority: trustme.CA) -> None:
-    async with listening(take_tls, server_context(authority, "127.0.0.1")) as url:
+def with_tls(url: str) -> str:
+    return url.replace("://", "s://")
+
+
+def without_tls(url: str) -> str:
+    return url.replace("s://", "://")
+
+
+@by_dialect
+async def test_an_untrusted_certificate_is_named_at_once(
+    dialect: str, authority: trustme.CA
+) -> None:
+    async with listening(take_tls, server_context(authority, "127.0.0.1"), dialect=dialect) as url:
         error = await failure(url)
     assert isinstance(error, ConnectFailed)
     assert "the certificate of 127.0.0.1:" in str(error)
     assert "is not trusted: unable to get local issuer certificate" in str(error)
 
 
-async def test_a_certificate_for_another_name_is_named(authority: trustme.CA) -> None:
-    async with listening(take_tls, server_context(authority, "other.example")) as url:
+@by_dialect
+async def test_a_certificate_for_another_name_is_named(dialect: str, authority: trustme.CA) -> None:
+    async with listening(
+        take_tls, server_context(authority, "other.example"), dialect=dialect
+    ) as url:
         error = await failure(url, ssl_context=trusting(authority))
     assert isinstance(error, ConnectFailed)
     assert "IP address mismatch" in str(error)
 
 
-async def test_tls_where_there_is_none() -> None:
-    async with listening(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
-        error = await failure(url.replace("ws://", "wss://"))
+@by_dialect
+async def test_tls_where_there_is_none(dialect: str) -> None:
+    async with listening(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"), dialect=dialect) as url:
+        error = await failure(with_tls(url))
     assert isinstance(error, NotThisProtocol)
-    assert "does not speak TLS: use ws:// instead of wss://" in str(error)
+    assert "does not speak TLS: use {plain}:// instead of {secure}://".format(
+        **attrs.asdict(DIALECTS[dialect])
+    ) in str(error)
 
 
-async def test_no_tls_where_there_is_some(authority: trustme.CA) -> None:
-    async with listening(take_tls, server_context(authority, "127.0.0.1")) as url:
-        error = await failure(url.replace("wss://", "ws://"))
-    assert "use wss://" in str(error)
+@by_dialect
+async def test_no_tls_where_there_is_some(dialect: str, authority: trustme.CA) -> None:
+    async with listening(take_tls, server_context(authority, "127.0.0.1"), dialect=dialect) as url:
+        error = await failure(without_tls(url))
+    assert f"use {DIALECTS[dialect].secure}://" in str(error)
 
 
-async def test_a_server_that_hangs_up_in_the_tls_handshake() -> None:
-    async with listening(answering()) as url:
-        error = await failure(url.replace("ws://", "wss://"))
+@by_dialect
+async def test_a_server_that_hangs_up_in_the_tls_handshake(dialect: str) -> None:
+    async with listening(answering(), dialect=dialect) as url:
+        error = await failure(with_tls(url))
     assert isinstance(error, ConnectFailed)
     assert "during the TLS handshake" in str(error)
 
 
-async def test_tls_that_is_silent() -> None:
-    async with listening(answering(close=False)) as url:
-        error = await failure(url.replace("ws://", "wss://"), connect_timeout=0.2)
+@by_dialect
+async def test_tls_that_is_silent(dialect: str) -> None:
+    async with listening(answering(close=False), dialect=dialect) as url:
+        error = await failure(with_tls(url), connect_timeout=0.2)
     assert isinstance(error, ConnectFailed)
     assert "has not answered within 0.2 s" in str(error)
 
@@ -99,7 +123,24 @@ async def test_over_trusted_tls_it_works(authority: trustme.CA) -> None:
     assert closed_with == [1000]
 
 
-async def test_nothing_is_left_open_whatever_went_wrong(authority: trustme.CA) -> None:
+async def test_over_trusted_tls_a_stream_and_commands_work(authority: trustme.CA) -> None:
+    async def tools(exchange: Exchange) -> None:
+        await exchange.acknowledge("ok")
+
+    context = server_context(authority, "127.0.0.1")
+    with trio.fail_after(5):
+        async with http_server({"/tools": tools}, context) as server:
+            async with open_sse_client(server.url, ssl_context=trusting(authority)) as client:
+                assert list(await client.tools()) == []
+                await client.tools()
+            while server.connections:
+                await wait_all_tasks_blocked(0.005)
+
+
+@by_dialect
+async def test_nothing_is_left_open_whatever_went_wrong(
+    dialect: str, authority: trustme.CA
+) -> None:
     def descriptors() -> int:
         gc.collect()
         return len(os.listdir("/proc/self/fd"))
@@ -109,10 +150,10 @@ async def test_nothing_is_left_open_whatever_went_wrong(authority: trustme.CA) -
 
     refusal = answering(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
     async with (
-        listening(refusal) as refused,
-        listening(drop) as dropped,
-        listening(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as other,
-        listening(take_tls, server_context(authority, "127.0.0.1")) as untrusted,
+        listening(refusal, dialect=dialect) as refused,
+        listening(drop, dialect=dialect) as dropped,
+        listening(answering(b"HTTP/1.1 200 OK\r\n\r\n"), dialect=dialect) as other,
+        listening(take_tls, server_context(authority, "127.0.0.1"), dialect=dialect) as untrusted,
     ):
         await failure(refused)
         before = descriptors()

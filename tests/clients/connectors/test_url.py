@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trio_agent_rt.clients.connectors.url import parse_websocket_url
+from trio_agent_rt.clients.connectors.url import parse_sse_url, parse_websocket_url
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,43 @@ def test_parameters_are_added_to_those_that_are_there() -> None:
     assert parsed.resource(session="s&t", last=None) == "/ws?room=a&session=s%26t"
     assert parse_websocket_url("ws://x/ws").resource(session="s") == "/ws?session=s"
     assert "room" not in repr(parsed)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "task"),
+    [
+        ("http://127.0.0.1:8081/sse", "http://127.0.0.1:8081/sse", "http://127.0.0.1:8081/task"),
+        ("https://example.com", "https://example.com:443/", "https://example.com:443/task"),
+        ("HTTP://x/a/b/sse?k=v", "http://x:80/a/b/sse", "http://x:80/a/b/task"),
+        ("http://[::1]:1/sse/", "http://[::1]:1/sse/", "http://[::1]:1/sse/task"),
+    ],
+)
+def test_a_resource_beside_the_stream(url: str, shown: str, task: str) -> None:
+    parsed = parse_sse_url(url)
+    assert str(parsed) == shown
+    sibling = parsed.sibling("task")
+    assert str(sibling) == task
+    assert sibling.query == parsed.query
+    assert sibling.host_header == parsed.host_header
+    assert str(parsed.at("/a b")).endswith("/a%20b")
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("ws://x/sse", "begins with http://, not with ws://; for the latter there is open_websock"),
+        ("wss://x/sse", "begins with https://, not with wss://"),
+        (
+            "x:8081/sse",
+            "an SSE URL begins with http:// or https://; write it like http://127.0.0.1",
+        ),
+        ("http:///sse", "names no host"),
+        ("http://me:secret@x/sse", "holds a user name or password"),
+        ("http://x/sse#secret", "has no #fragment"),
+        ("http://x:99999/sse", "this is no URL"),
+    ],
+)
+def test_what_is_no_sse_url_is_told_apart(url: str, text: str) -> None:
+    with pytest.raises(ValueError, match=text) as caught:
+        parse_sse_url(url)
+    assert "secret" not in str(caught.value)

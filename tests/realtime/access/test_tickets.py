@@ -72,3 +72,11 @@ async def test_beyond_the_most_the_oldest_is_void() -> None:
 async def test_no_ticket_shows_in_a_repr() -> None:
     tickets = Tickets()
     assert tickets.issue(ANN) not in repr(tickets)
+
+
+async def test_nobody_voids_the_tickets_of_others_by_asking_for_many() -> None:
+    tickets = Tickets(max_outstanding=5, max_of_one=3)
+    anns = [tickets.issue(ANN) for _ in range(2)]
+    bobs = [tickets.issue(BOB) for _ in range(20)]
+    assert [tickets.redeem(each) for each in anns] == [ANN, ANN]
+    assert [each for each in bobs if tickets.redeem(each)] == bobs[-3:]

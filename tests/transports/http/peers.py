@@ -7,18 +7,19 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import h11
 import trio
 from attrs import field, frozen
 from quart import Response, request
+from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 
 from tests.transports.websocket.peers import RawPeer, quick
 from trio_agent_rt.realtime import Limits, RealtimeAgent
-from trio_agent_rt.transports.http import current_exchange, serve_app
-from trio_agent_rt.transports.listeners import HTTPAddress
+from trio_agent_rt.transports.http import Exchange, current_exchange, serve_app
+from trio_agent_rt.transports.listeners import HTTPAddress, SSEAddress
 
 __all__ = [
     "GET",
@@ -67,6 +68,8 @@ class TestApp:
         self.changed = trio.Event()
         self.go_on = trio.Event()
         """What /wait waits for."""
+        self.exchange: Exchange | None = None
+        """Of the stream that was begun last."""
         quart = self.quart
         quart.get("/hello")(self._hello)
         quart.post("/echo")(self._echo)
@@ -93,7 +96,9 @@ class TestApp:
         return {"hello": request.args.get("to", "world")}
 
     async def _echo(self) -> bytes:
-        return await request.get_data(as_text=False)
+        body = await request.get_data()
+        assert isinstance(body, bytes)
+        return body
 
     async def _wait(self) -> dict[str, str]:
         self._count(waiting=1)
@@ -103,7 +108,7 @@ class TestApp:
             self._count(waiting=-1)
         return {"waited": "long enough"}
 
-    async def _fail(self) -> None:
+    async def _fail(self) -> str:
         raise RuntimeError("the handler failed")
 
     async def _facts(self) -> dict[str, Any]:
@@ -112,47 +117,66 @@ class TestApp:
         return {"loopback": exchange.loopback, "secure": exchange.secure, "remote": exchange.remote}
 
     async def _stream(self) -> Response:
-        return self._streamed(self._events())
+        return self._streamed(_Events)
 
     async def _flood(self) -> Response:
-        return self._streamed(self._zeros())
+        return self._streamed(_Flood)
 
-    def _streamed(self, body: AsyncIterator[bytes]) -> Response:
+    def _streamed(self, kind: type[_Streamed]) -> Response:
         exchange = current_exchange()
         assert exchange is not None
         exchange.mark_streaming()
-        response = Response(_Written(body, self._count), content_type="text/event-stream")
+        self.exchange = exchange
+        response = Response(b"", content_type="text/event-stream")
+        response.response = kind(exchange, self._count)
+        response.headers.pop("Content-Length", None)
         response.timeout = None
         return response
 
-    async def _events(self) -> AsyncIterator[bytes]:
-        exchange = current_exchange()
-        assert exchange is not None
-        yield b": welcome\n\n"
-        await exchange.wait_closing()
-        yield b"retry: 1000\n\n"
 
-    async def _zeros(self) -> AsyncIterator[bytes]:
-        exchange = current_exchange()
-        assert exchange is not None
-        while not exchange.closing:
-            yield bytes(65536)
+class _Streamed(ResponseBody):
+    """A body that says when it is begun and over; no generator, since Quart leaks those."""
 
-
-class _Written:
-    """An iterable body that says when it is begun and over, without a generator to leak."""
-
-    def __init__(self, body: AsyncIterator[bytes], count: Any) -> None:
-        self._body = body
+    def __init__(self, exchange: Exchange, count: Any) -> None:
+        self.exchange = exchange
         self._count = count
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aenter__(self) -> Self:
         self._count(streams=1)
-        try:
-            async for each in self._body:
-                yield each
-        finally:
-            self._count(streams=-1)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._count(streams=-1)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise NotImplementedError
+
+
+class _Events(_Streamed):
+    """Two pieces; the last one when the server closes."""
+
+    _sent = 0
+
+    async def __anext__(self) -> bytes:
+        self._sent += 1
+        if self._sent == 1:
+            return b": welcome\n\n"
+        if self._sent == 2:
+            await self.exchange.wait_closing()
+            return b"retry: 1000\n\n"
+        raise StopAsyncIteration
+
+
+class _Flood(_Streamed):
+    """As much as is taken, without ever waiting itself."""
+
+    async def __anext__(self) -> bytes:
+        if self.exchange.closing:
+            raise StopAsyncIteration
+        return bytes(65536)
 
 
 @asynccontextmanager
@@ -221,7 +245,7 @@ class HTTPPeer(RawPeer):
         while True:
             event = parser.next_event()
             if event is h11.NEED_DATA:
-                parser.receive_data(await self.stream.receive_some())
+                parser.receive_data(bytes(await self.stream.receive_some()))
             elif isinstance(event, h11.Response):
                 head = event
             elif isinstance(event, h11.Data):
@@ -252,7 +276,7 @@ class HTTPPeer(RawPeer):
 
 @asynccontextmanager
 async def open_peer(
-    address: HTTPAddress, *, ssl_context: ssl.SSLContext | None = None
+    address: HTTPAddress | SSEAddress, *, ssl_context: ssl.SSLContext | None = None
 ) -> AsyncGenerator[HTTPPeer]:
     """A TCP connection to the server, or TLS over it."""
     stream: trio.abc.Stream = await trio.open_tcp_stream(address.host, address.port)
@@ -266,7 +290,7 @@ async def open_peer(
         await trio.aclose_forcefully(stream)
 
 
-async def ask(address: HTTPAddress, sent: bytes = GET) -> Answer:
+async def ask(address: HTTPAddress | SSEAddress, sent: bytes = GET) -> Answer:
     """The answer to a request over a connection of its own."""
     async with open_peer(address) as peer:
         await peer.send(sent)

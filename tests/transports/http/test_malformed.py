@@ -15,6 +15,7 @@ import trio
 from tests.transports.http.peers import (
     GET,
     HTTPPeer,
+    TestApp,
     ask,
     error_of,
     http,
@@ -22,8 +23,9 @@ from tests.transports.http.peers import (
     serving,
 )
 from tests.transports.http.test_serving import contexts
-from tests.transports.websocket.peers import TEXT, frame, reset, upgrade
-from trio_agent_rt.realtime import Limits
+from tests.transports.websocket.peers import TEXT, frame, quick, reset, upgrade
+from trio_agent_rt.realtime import Limits, RealtimeAgent
+from trio_agent_rt.transports.http import serve_app
 from trio_agent_rt.transports.listeners import HTTPAddress
 
 CHUNKED = http("/wait", method="POST", headers=["Transfer-Encoding: chunked"])
@@ -34,7 +36,7 @@ async def still_serves(address: HTTPAddress, caplog: pytest.LogCaptureFixture) -
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
 
 
-@pytest.mark.parametrize("chunk", [b"zz\r\nabc\r\n", b"-1\r\n", b"3\r\nabcdefgh", b"\xff\xff"])
+@pytest.mark.parametrize("chunk", [b"zz\r\nabc\r\n", b"-1\r\n", b"3\r\nabcdefgh", b"\xff\xff\r\n"])
 async def test_a_bad_chunk_is_answered_with_400_and_its_handler_ends(
     chunk: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -63,18 +65,26 @@ async def test_a_bad_chunk_while_the_answer_is_written_ends_that_alone(
         await still_serves(address, caplog)
 
 
-@pytest.mark.parametrize("following", [b"", frame(TEXT, b"{}"), b"\x00" * 5000, GET])
+@pytest.mark.parametrize(
+    "following",
+    [b"", frame(TEXT, b"{}"), b"\x00" * 5000, GET],
+    ids=["nothing", "a frame", "zeros", "a request"],
+)
 async def test_an_upgrade_to_websocket_is_ignored_whatever_follows_it(
     following: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving() as (_, address):
+    limits = Limits(handshake_timeout=0.3)
+    async with serving(limits=limits) as (_, address):
         async with open_peer(address) as peer:
             await peer.send(upgrade("/hello") + following)
             assert (await peer.answered()).json == {"hello": "world"}
             if following == GET:
                 assert (await peer.answered()).json == {"hello": "world"}
             elif following:
-                assert error_of(await peer.answered()) == (400, "bad_message")
+                # A frame has no line in it whose end one would not wait for.
+                status, code = error_of(await peer.answered())
+                assert status in {400, 408}
+                assert code == "bad_message"
         await still_serves(address, caplog)
 
 
@@ -89,7 +99,8 @@ async def test_an_upgrade_to_http2_is_ignored() -> None:
 async def _told_to_speak_http_1(peer: HTTPPeer) -> None:
     client = h2.connection.H2Connection()
     client.initiate_connection()
-    client.send_headers(1, [(":method", "GET"), (":path", "/"), (":scheme", "http")], True)
+    head = {":method": "GET", ":path": "/", ":scheme": "http", ":authority": "x"}
+    client.send_headers(1, list(head.items()), end_stream=True)
     await peer.send(client.data_to_send())
     events = client.receive_data(await peer.until_end())
     closing = [each for each in events if isinstance(each, h2.events.ConnectionTerminated)]
@@ -107,15 +118,23 @@ async def test_prior_knowledge_of_http2_is_refused_in_its_own_words(
 
 async def test_http2_over_tls_is_refused_even_when_the_context_offers_it() -> None:
     server, client = contexts()
-    server.set_alpn_protocols(["h2", "http/1.1"])
+    server.set_alpn_protocols(["http/1.1", "h2"])
     async with serving(ssl_context=server) as (_, address):
-        client.set_alpn_protocols(["h2", "http/1.1"])
+        client.set_alpn_protocols(["h2"])
         async with open_peer(address, ssl_context=client) as peer:
             await _told_to_speak_http_1(peer)
-        client.set_alpn_protocols(["http/1.1"])
+        client.set_alpn_protocols(["h2", "http/1.1"])
         async with open_peer(address, ssl_context=client) as peer:
             await peer.send(GET)
             assert (await peer.answered()).status == 200
+
+
+async def test_a_context_that_prefers_http2_is_an_error_at_the_start() -> None:
+    server, _ = contexts()
+    server.set_alpn_protocols(["h2", "http/1.1"])
+    async with RealtimeAgent(quick) as realtime:
+        with pytest.raises(ValueError, match="HTTP/2"):
+            await serve_app(TestApp().quart, realtime, port=0, ssl_context=server)
 
 
 async def test_http2_over_tls_is_not_offered() -> None:

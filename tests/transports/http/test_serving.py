@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import ssl
+from typing import Any
 
-import httpx
 import pytest
 import trio
 import trustme
@@ -31,9 +31,15 @@ async def test_it_says_where_it_listens() -> None:
     async with serving() as (_, address):
         assert address.hosts == ("127.0.0.1",)
         assert address.url == f"http://127.0.0.1:{address.port}"
-        async with httpx.AsyncClient() as client:
-            answer = await client.get(f"{address.url}/hello?to=you")
-        assert answer.json() == {"hello": "you"}
+        assert (await ask(address, http("/hello?to=you"))).json == {"hello": "you"}
+
+
+@pytest.mark.parametrize("name", ["keep_alive_timeout", "body_timeout", "max_body_bytes"])
+async def test_what_cannot_be_right_is_refused(name: str) -> None:
+    wrong: dict[str, Any] = {name: 0}
+    async with RealtimeAgent(quick) as realtime:
+        with pytest.raises(ValueError, match=name):
+            await serve_app(TestApp().quart, realtime, port=0, **wrong)
 
 
 async def test_a_port_in_use_is_named_and_leaves_nothing_open() -> None:
@@ -215,6 +221,24 @@ async def test_an_answer_that_is_complete_is_not_held_up_by_what_follows_in_the_
                 assert (await peer.answered()).body == b"done"
             finish.set()
             await finished.wait()
+
+
+async def test_a_connection_that_is_closed_is_closed_before_the_app_is_done() -> None:
+    finish = trio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+        await finish.wait()
+
+    async with serving(app=app, limits=Limits(close_timeout=60)) as (_, address):
+        with trio.fail_after(2):
+            async with open_peer(address) as peer:
+                await peer.send(http(headers=["Connection: close"]))
+                assert (await peer.answered()).body == b"done"
+                await peer.closed()
+                finish.set()
 
 
 async def test_nothing_is_logged_of_requests_that_went_well(

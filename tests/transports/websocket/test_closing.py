@@ -183,7 +183,7 @@ async def test_what_is_queued_is_written_before_the_close_frame() -> None:
             first = (await peer.frames(until=TEXT))[0].message
             for number in range(50):
                 realtime.broadcast("news", {"number": number})
-            for connection in realtime._sessions[first["data"]["sessionId"]].connections:
+            for connection in realtime._registry.find(first["data"]["sessionId"]).connections:
                 connection.close(CloseCode.SESSION_MOVED, "elsewhere")
             frames = await peer.frames()
     news = [each.message for each in frames[:-1] if each.message["type"] == "news"]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import logging
-import os
 import random
-import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 import trio
 
+from tests.transports.hostility import (
+    Hostile,
+    attack,
+    count_objects,
+    count_open_files,
+    resident_bytes,
+    socket_of,
+    until_alone,
+)
 from tests.transports.websocket.peers import (
     BINARY,
     CLOSE,
@@ -45,14 +49,7 @@ LIMITS = Limits(
     max_message_bytes=50_000,
 )
 
-Hostile = Callable[[RawPeer, random.Random], Awaitable[None]]
-
 SUBMIT = json.dumps({"type": "task:submit", "data": {"task": "a task"}}).encode()
-
-
-def _socket(peer: RawPeer) -> trio.SocketStream:
-    assert isinstance(peer.stream, trio.SocketStream)
-    return peer.stream
 
 
 async def garbage(peer: RawPeer, chance: random.Random) -> None:
@@ -96,7 +93,7 @@ async def reset_anywhere(peer: RawPeer, chance: random.Random) -> None:
     await peer.send(life[: chance.randrange(len(life))])
     for _ in range(chance.randrange(5)):
         await trio.lowlevel.checkpoint()
-    reset(_socket(peer))
+    reset(socket_of(peer))
 
 
 async def leave_anywhere(peer: RawPeer, chance: random.Random) -> None:
@@ -107,7 +104,7 @@ async def leave_anywhere(peer: RawPeer, chance: random.Random) -> None:
 async def half_close(peer: RawPeer, chance: random.Random) -> None:
     await peer.shake_hands()
     await peer.send(frame(TEXT, SUBMIT)[: chance.choice([5, 1000])])
-    await _socket(peer).send_eof()
+    await socket_of(peer).send_eof()
     await peer.until_end()
 
 
@@ -164,7 +161,7 @@ async def never_answers(peer: RawPeer, chance: random.Random) -> None:
     await trio.sleep(3)
 
 
-HOSTILE: list[Hostile] = [
+HOSTILE: list[Hostile[RawPeer]] = [
     garbage,
     tls_hello,
     bad_handshake,
@@ -184,43 +181,8 @@ HOSTILE: list[Hostile] = [
 ]
 
 
-async def attack(address: WebSocketAddress, count: int, chance: random.Random) -> Counter[str]:
-    """`count` hostile connections, some at a time; gives how often each kind came."""
-    done: Counter[str] = Counter()
-    numbers = iter(range(count))
-
-    async def attackers() -> None:
-        for number in numbers:
-            hostile = HOSTILE[number % len(HOSTILE)]
-            mine = random.Random(chance.random())
-            with trio.socket.socket() as each, contextlib.suppress(trio.BrokenResourceError):
-                if mine.random() < 0.3:
-                    each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                await each.connect((address.host, address.port))
-                peer = RawPeer(trio.SocketStream(each))
-                with contextlib.suppress(trio.ClosedResourceError, AssertionError):
-                    await hostile(peer, mine)
-            done[hostile.__name__] += 1
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(AT_ONCE):
-            nursery.start_soon(attackers)
-    return done
-
-
-def _open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-def _objects() -> int:
-    """How many objects there are; one left behind by each peer would show."""
-    gc.collect()
-    return len(gc.get_objects())
-
-
-def _resident_bytes() -> int:
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+async def harass(address: WebSocketAddress, count: int, chance: random.Random) -> Counter[str]:
+    return await attack(address, HOSTILE, RawPeer, count=count, at_once=AT_ONCE, chance=chance)
 
 
 @pytest.mark.hang_guard(120)
@@ -243,41 +205,31 @@ async def test_two_thousand_hostile_peers_leave_nothing_and_a_healthy_one_is_ser
     request.addfinalizer(gc.unfreeze)
     async with serving(limits=LIMITS) as (_, address):
         # What is allocated once, by whoever comes first, is not what is measured.
-        await attack(address, 20 * len(HOSTILE), chance)
-        await _until_alone()
-        files, memory, objects = _open_files(), _resident_bytes(), _objects()
+        await harass(address, 20 * len(HOSTILE), chance)
+        await until_alone(LIMITS.close_timeout + 0.1)
+        files, memory, objects = count_open_files(), resident_bytes(), count_objects()
         living = trio.lowlevel.current_statistics().tasks_living
         began = trio.current_time()
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stay_healthy)
-                done = await attack(address, CONNECTIONS, chance)
+                done = await harass(address, CONNECTIONS, chance)
                 nursery.cancel_scope.cancel()
-            await _until_alone()
+            await until_alone(LIMITS.close_timeout + 0.1)
         took = trio.current_time() - began
-        grown = _resident_bytes() - memory
+        grown = resident_bytes() - memory
         assert await whole_life(address) == "succeeded"
-        await _until_alone()
-        assert _open_files() == files
+        await until_alone(LIMITS.close_timeout + 0.1)
+        assert count_open_files() == files
         assert trio.lowlevel.current_statistics().tasks_living == living
-        assert _objects() - objects < 500
+        assert count_objects() - objects < 500
     print(
         f"\n{done.total()} hostile connections in {took:.1f} s: {dict(done)}\n"
         f"healthy lives meanwhile: {len(lives)}, the longest {max(lives):.2f} s; "
-        f"memory {grown / 1e6:+.1f} MB, files {_open_files() - files:+d}"
+        f"memory {grown / 1e6:+.1f} MB, files {count_open_files() - files:+d}"
     )
     assert done.total() == CONNECTIONS
     assert len(lives) > 20
     assert max(lives) < 5
     assert grown < 16e6
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
-
-
-async def _until_alone() -> None:
-    """Until the server has let go of everybody: no Trio task changes any more."""
-    with trio.fail_after(10):
-        while True:
-            files = _open_files()
-            await trio.sleep(LIMITS.close_timeout + 0.1)
-            if _open_files() == files:
-                return

@@ -49,7 +49,7 @@ async def _start(peer: RawPeer, times: int) -> tuple[str, str]:
 async def _until_cut(realtime: RealtimeAgent, session: str, but: str) -> None:
     """Until every viewer of `session` was told to go, except for the client `but`."""
     await trio.lowlevel.checkpoint()
-    for connection in realtime._sessions[session].connections:
+    for connection in realtime._registry.find(session).connections:
         if connection.client_id != but:
             await connection.wait_closing()
 
@@ -94,10 +94,10 @@ async def test_a_write_that_is_not_taken_is_cut_at_its_deadline() -> None:
                 await peer.shake_hands()
                 connected = (await peer.frames(until=TEXT))[0].message["data"]
                 stalled = await _stalled(address, str(connected["sessionId"]))
-                viewers = realtime._sessions[connected["sessionId"]].connections
+                viewers = realtime._registry.find(connected["sessionId"]).connections
                 while len(viewers) < 2:
                     await trio.lowlevel.checkpoint()
-                    viewers = realtime._sessions[connected["sessionId"]].connections
+                    viewers = realtime._registry.find(connected["sessionId"]).connections
                 (viewer,) = [v for v in viewers if v.client_id != connected["clientId"]]
                 # More than the sockets hold, less than makes a viewer too slow for the log.
                 began = trio.current_time()
@@ -120,7 +120,7 @@ async def test_it_can_resume_where_it_was_or_is_told_of_the_gap() -> None:
             await _until(peer, "task:complete")
             await _until_cut(realtime, session, client)
             await stalled.stream.aclose()
-            position = realtime._sessions[session].log.position
+            position = realtime._registry.find(session).log.position
             held = f"{position.epoch}-{position.offset - 5}"
             for seen, kinds in ((held, ["connected"]), ("gone-1", ["connected", "gap"])):
                 async with open_peer(address) as again:

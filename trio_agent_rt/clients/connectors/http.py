@@ -124,6 +124,20 @@ class _Dialer(httpcore.AsyncNetworkBackend):
         return self.latest
 
 
+class _Content(AsyncIterator[bytes]):
+    """A request's body; no generator, which would be left over when a write is cancelled."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rest = content
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self._rest:
+            raise StopAsyncIteration
+        content, self._rest = self._rest, b""
+        return content
+
+
 class _Body(httpx.AsyncByteStream):
     """A response's bytes as they come from httpcore."""
 
@@ -157,7 +171,7 @@ class _Transport(httpx.AsyncBaseTransport):
                     scheme="http", host=host, port=port, target=request.extensions["resource"]
                 ),
                 headers=request.headers.raw,
-                content=cast("httpx.AsyncByteStream", request.stream),
+                content=_Content(request.content),
                 extensions={"timeout": request.extensions["timeout"]},
             )
         )

@@ -57,6 +57,8 @@ class SSEConnector:
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     ssl_context: ssl.SSLContext | None = None
     max_message_bytes: int = field(default=64 * 1024 * 1024, validator=validators.ge(1))
+    strays: int = field(default=0, init=False, eq=False, repr=False)
+    """How many commands in a row were answered by somebody who did not know their stream."""
 
     def __attrs_post_init__(self) -> None:
         check_options(self.url, self.token, self.headers, self.ssl_context)

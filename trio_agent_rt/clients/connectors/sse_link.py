@@ -18,7 +18,8 @@ earlier. Commands are carried out in the order in which they are sent, with one 
 **Failure.** A command whose request breaks may have arrived or not, as over a WebSocket that
 breaks. The whole connection is given up then, so that both are made again in one way: the
 client attaches anew and sends again what is unanswered. The same holds when the server does
-not know the stream any more that a command is for.
+not know the stream any more that a command is for; but if that happens again and again, the
+command has not reached the server of the stream, and is refused.
 
 **`retry:`** is not heeded. It is for an `EventSource`, which has no growing delay and no
 jitter of its own; how a client of ours comes back is up to its user (`Reconnect`).
@@ -31,6 +32,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from http import HTTPStatus
 
+import attrs
 import httpx
 import trio
 from httpx_sse import EventSource
@@ -66,6 +68,9 @@ _ANSWER_TIMEOUT = 30.0
 
 _MAX_WAITING_CANCELS = 16
 """Each holds a TCP connection. Those beyond wait for their turn."""
+
+_MAX_STRAYS = 3
+"""So many connections in a row cannot have been lost just when they were made."""
 
 _QUEUED_MESSAGES = 16
 """Messages that are read ahead: as over WebSocket."""
@@ -292,7 +297,25 @@ class _SSELink:
             raise LinkClosed(str(exc)) from exc
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
-        return _understood(url, response, bytes(body), command.request_id or "")
+        events = _understood(url, response, bytes(body), command.request_id or "")
+        return self._known(url, events)
+
+    def _known(self, url: ServerURL, events: Sequence[Event]) -> Sequence[Event]:
+        """The events of an answer, unless the stream of its command is unknown.
+
+        Raises:
+            LinkClosed: when it is; if it was not unknown all the time.
+        """
+        refused = events[-1]
+        if not isinstance(refused, CommandFailed) or refused.code != "unknown_session":
+            self._connector.strays = 0
+            return events
+        self._connector.strays += 1
+        text = f"{url} does not know the stream of a command ({refused.message})"
+        if self._connector.strays < _MAX_STRAYS:
+            raise LinkClosed(text)
+        text += f": is it a resource of the server that {self._connector.url} reaches?"
+        return (attrs.evolve(refused, message=text),)
 
     def _end(self, why: Exception) -> None:
         if self._over is None:
@@ -309,11 +332,11 @@ def _understood(
     """What a response says of a command.
 
     Raises:
-        LinkClosed: when it says nothing, or that the stream is unknown.
+        LinkClosed: when it says nothing.
     """
     status = response.status_code
     try:
-        events = decode_http_answer(body, request_id=request_id)
+        return decode_http_answer(body, request_id=request_id)
     except ProtocolError as exc:
         if status >= 500 or status in _TRY_AGAIN:
             raise LinkClosed(f"{url} has answered {status} {response.reason_phrase}") from exc
@@ -321,13 +344,6 @@ def _understood(
         wrong = rejection(url, status, response.headers.raw, body, usual_path=usual)
         code = _CODES.get(status, "internal")
         return (CommandFailed(message=str(wrong), code=code, request_id=request_id),)
-    last = events[-1]
-    if isinstance(last, CommandFailed) and last.code == "unknown_session":
-        raise LinkClosed(
-            f"{url} does not know the stream that a command is for; if this goes on, the two "
-            "do not reach the same server"
-        )
-    return events
 
 
 def _too_large(max_bytes: int) -> LinkClosed:

@@ -34,6 +34,7 @@ WEBSOCKET = Dialect(
     example="ws://127.0.0.1:8080/ws",
     open_client="open_websocket_client",
 )
+"""`ws://` and `wss://`."""
 SSE = Dialect(
     called="an SSE",
     plain="http",
@@ -42,6 +43,7 @@ SSE = Dialect(
     example="http://127.0.0.1:8081/sse",
     open_client="open_sse_client",
 )
+"""`http://` and `https://`."""
 
 
 @frozen(kw_only=True)

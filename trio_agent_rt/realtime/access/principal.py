@@ -24,7 +24,7 @@ class Principal:
             JWT), or None for no end. Its connections are closed with 4500 then.
 
     Raises:
-        ValueError: when the id is empty.
+        ValueError: when the id is empty, or `expires_at` is no time.
     """
 
     id: str
@@ -33,6 +33,11 @@ class Principal:
     def __attrs_post_init__(self) -> None:
         if not self.id:
             raise ValueError("a principal needs an id that tells it from others")
+        # Of a wrong kind, it would be found out only when somebody waits for the time.
+        if self.expires_at is not None and not _is_time(self.expires_at):
+            raise ValueError(
+                f"expires_at is Unix time in seconds, or None, not {self.expires_at!r}"
+            )
 
     @property
     def asker(self) -> str:
@@ -49,6 +54,10 @@ class Principal:
         if self.expires_at is None:
             return math.inf
         return trio.current_time() + self.expires_at - time.time()
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 ANONYMOUS = Principal("anonymous")

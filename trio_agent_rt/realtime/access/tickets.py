@@ -23,6 +23,10 @@ LIFETIME = 30.0
 MAX_OUTSTANDING = 10_000
 """Tickets that may wait to be used; beyond it the oldest is void. Some 3 MB."""
 
+MAX_OF_ONE = 100
+"""Of these, for one principal: nobody voids the tickets of others by asking for many. It is
+the connections that a principal may have by default."""
+
 
 class Tickets:
     """Tickets that were given out and not used yet.
@@ -30,15 +34,22 @@ class Tickets:
     Args:
         lifetime: seconds that a ticket is good for.
         max_outstanding: how many may wait; beyond it the oldest is void.
+        max_of_one: how many may wait for one principal; beyond it its oldest is void.
     """
 
     def __init__(
-        self, *, lifetime: float = LIFETIME, max_outstanding: int = MAX_OUTSTANDING
+        self,
+        *,
+        lifetime: float = LIFETIME,
+        max_outstanding: int = MAX_OUTSTANDING,
+        max_of_one: int = MAX_OF_ONE,
     ) -> None:
         self.lifetime: float = lifetime
         self._max_outstanding = max_outstanding
+        self._max_of_one = max_of_one
         # In the order of their issue, which is that of their end.
         self._waiting: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._of_one: dict[str, OrderedDict[str, None]] = {}
 
     def __repr__(self) -> str:
         return f"<Tickets waiting={len(self._waiting)}>"
@@ -47,19 +58,31 @@ class Tickets:
         """A new ticket, which stands for `principal` once."""
         now = trio.current_time()
         while self._waiting and self._oldest_ends() <= now:
-            self._waiting.popitem(last=False)
+            self._void(next(iter(self._waiting)))
+        mine = self._of_one.get(principal.id)
+        if mine is not None and len(mine) >= self._max_of_one:
+            self._void(next(iter(mine)))
         if len(self._waiting) >= self._max_outstanding:
-            self._waiting.popitem(last=False)
+            self._void(next(iter(self._waiting)))
         ticket = secrets.token_urlsafe(24)
         self._waiting[ticket] = (principal, now + self.lifetime)
+        self._of_one.setdefault(principal.id, OrderedDict())[ticket] = None
         return ticket
 
     def redeem(self, ticket: str) -> Principal | None:
         """Whom `ticket` stands for; None if it is unknown, used or too old. It is used then."""
-        principal, ends = self._waiting.pop(ticket, (None, -math.inf))
-        if principal is None or trio.current_time() >= ends or principal.expired:
+        principal, ends = self._waiting.get(ticket, (None, -math.inf))
+        if principal is None:
             return None
-        return principal
+        self._void(ticket)
+        return None if trio.current_time() >= ends or principal.expired else principal
+
+    def _void(self, ticket: str) -> None:
+        principal, _ = self._waiting.pop(ticket)
+        mine = self._of_one[principal.id]
+        del mine[ticket]
+        if not mine:
+            del self._of_one[principal.id]
 
     def _oldest_ends(self) -> float:
         _, ends = next(iter(self._waiting.values()))

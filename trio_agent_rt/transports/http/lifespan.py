@@ -19,10 +19,15 @@ __all__ = ["ASGIApp", "Lifespan", "Message", "Receive", "Scope", "Send"]
 _log = logging.getLogger(__name__)
 
 Message: TypeAlias = MutableMapping[str, Any]
+"""What an application and its server tell each other, as ASGI has it."""
 Scope: TypeAlias = MutableMapping[str, Any]
+"""What an application is called for: one request, or the lifespan."""
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
+"""Gives an application what it is told next."""
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
+"""Takes what an application says."""
+# Each framework and server has classes of its own for the three.
+ASGIApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[object]]
 """An ASGI 3 application, such as a `quart_trio.QuartTrio`."""
 
 # As long as an agent's cleanup may take by default.

@@ -45,7 +45,7 @@ class PendingRequest:
         name: for the log.
         body_timeout: seconds for the whole body to come.
         max_body_bytes: that it may have.
-        on_heard: called once, when all of it is there.
+        on_heard: called once, when all of it is there, or no more is waited for.
     """
 
     def __init__(
@@ -93,9 +93,15 @@ class PendingRequest:
             return
         self._held += body
         if last:
+            self.hear_no_more()
+
+    def hear_no_more(self) -> None:
+        """What is still missing of the body is not waited for."""
+        if not self._heard:
             self._heard = True
             self._scope.deadline = math.inf
             self._on_heard()
+            self._news.set()
 
     async def answer(self, app: ASGIApp, scope: Scope, send: Send) -> None:
         """Have the application answer. Raises nothing but a cancel.
@@ -121,6 +127,9 @@ class PendingRequest:
 
     async def _have_answered(self, app: ASGIApp, scope: Scope, send: Send) -> None:
         async def send_on(message: Message) -> None:
+            # Hypercorn drops without one what nobody will read any more: an application that
+            # does nothing but write could not even be cancelled.
+            await trio.lowlevel.checkpoint()
             await send(message)
             if message["type"] == "http.response.start":
                 self._begun = True

@@ -8,6 +8,7 @@ fails when bytes follow the handshake. An upgrade is something that a server may
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -28,6 +29,7 @@ from .refusal import Refusal, Refused, SpeaksHTTP2, too_large
 
 __all__ = ["HTTPProtocol", "Service"]
 
+_HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
 _VERSIONS = {b"1.0", b"1.1"}
 _REFUSALS = {
     400: ("bad_message", "This request cannot be read."),
@@ -132,8 +134,10 @@ class HTTPProtocol(H11Protocol):
             raise _refused(505, "bad_message", "HTTP/1.1 is spoken here.")
         if event.method == b"CONNECT":
             raise _refused(501, "bad_message", "This is no proxy.")
-        lengths = [value for name, value in event.headers if name == b"content-length"]
-        if lengths and int(lengths[0]) > self._max_body_bytes:
+        headers = dict(event.headers)
+        if not _may_be_host(headers.get(b"host", b"")):
+            raise _refused(400, "bad_message", "This is no Host.")
+        if int(headers.get(b"content-length", 0)) > self._max_body_bytes:
             raise Refused(too_large(self._max_body_bytes))
 
     async def _create_stream(self, request: h11.Request) -> None:
@@ -155,6 +159,17 @@ class HTTPProtocol(H11Protocol):
 
 def _refused(status: int, code: str, message: str) -> Refused:
     return Refused(Refusal(status=status, code=code, message=message))
+
+
+def _may_be_host(value: bytes) -> bool:
+    """Whether Quart finds no fault with a `Host`; it would fail, and say so in the log."""
+    if not _HOST.fullmatch(value):
+        return False
+    try:
+        value.partition(b":")[0].decode("ascii").encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _origin_form(target: bytes) -> bytes:

@@ -6,6 +6,7 @@ first server starts: with what comes along it takes a tenth of a second.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import logging
@@ -61,14 +62,15 @@ async def serve_app(
     what the application runs beside requests ends the server and comes out of here.
 
     With as many connections as `limits.max_connections` on which no whole request is there,
-    one more pushes out the one that has been waited for longest; with as many on which one
-    is being answered, nobody else is let in.
+    one more pushes out the one that has been waited for longest; with twice as many on which
+    one is being answered, nobody else is let in.
 
     When `realtime` shuts down nobody new is accepted; who is connected is served until the
     tasks have ended. Then each `Exchange` is told to close, and what is not over within
     0.8 s is cut.
 
-    HTTP/1.1 alone is spoken: HTTP/2 is refused, an `Upgrade` is ignored. A head that is
+    HTTP/1.1 alone is spoken: HTTP/2 is refused in its own words, so that clients come again
+    with HTTP/1.1, and an `Upgrade` is ignored. A head that is
     not there within `limits.handshake_timeout` is answered with 408, a peer that does not
     take what is written within `limits.write_timeout` is cut.
 
@@ -93,6 +95,10 @@ async def serve_app(
     """
     if realtime.phase == "closed":
         raise RuntimeError("the RealtimeAgent is not open: serve the app inside its `async with`")
+
+    def announce(address: HTTPAddress) -> None:
+        task_status.started(address)
+
     # Who may connect is the application's to say.
     listeners = await open_listeners(host, port, loopback_only=False)
     await serve_app_at(
@@ -104,7 +110,7 @@ async def serve_app(
         keep_alive_timeout=keep_alive_timeout,
         body_timeout=body_timeout,
         max_body_bytes=max_body_bytes,
-        on_listening=task_status.started,
+        on_listening=announce,
     )
 
 
@@ -129,6 +135,16 @@ async def serve_app_at(
     if max_body_bytes is None:
         max_body_bytes = realtime.limits.max_message_bytes + _BODY_SLACK
     try:
+        _check_positive(
+            keep_alive_timeout=keep_alive_timeout,
+            body_timeout=body_timeout,
+            max_body_bytes=max_body_bytes,
+        )
+        if ssl_context is not None and _prefers_http2(ssl_context):
+            raise ValueError(
+                "ssl_context would have browsers speak HTTP/2, which is not spoken here: "
+                "leave h2 out of its set_alpn_protocols"
+            )
         receiver = await trio.to_thread.run_sync(_import_receiver)
         lifespan = Lifespan(app)
         receive = receiver(
@@ -150,6 +166,28 @@ async def serve_app_at(
     finally:
         for listener in listeners:
             listener.socket.close()
+
+
+def _check_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be more than 0, not {value!r}")
+
+
+def _prefers_http2(context: ssl.SSLContext) -> bool:
+    """Whether it would agree on HTTP/2 with whoever offers both; only a handshake tells."""
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname = False
+    client_context.verify_mode = ssl.CERT_NONE
+    client_context.set_alpn_protocols(["h2", "http/1.1"])
+    hello = ssl.MemoryBIO()
+    client = client_context.wrap_bio(ssl.MemoryBIO(), hello)
+    server = context.wrap_bio(hello, ssl.MemoryBIO(), server_side=True)
+    for side in (client, server):
+        # Neither gets to its end, and need not.
+        with contextlib.suppress(ssl.SSLError):
+            side.do_handshake()
+    return server.selected_alpn_protocol() == "h2"
 
 
 def _import_receiver() -> Callable[..., Callable[[trio.SocketStream, NoteProven], HTTPVisit]]:

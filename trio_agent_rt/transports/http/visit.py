@@ -15,12 +15,14 @@ request has one of its own in which the application answers it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import h11
 import trio
@@ -51,6 +53,8 @@ _log = logging.getLogger(__name__)
 # h11 parses what it holds in one go, and refuses a head of more than 16 KiB only when some
 # of it is still missing: with this no head is greater than twice that.
 _RECEIVE_BYTES = 16 * 1024
+
+_State = Literal["resting", "asking", "answering"]
 
 # An empty SETTINGS frame, and a GOAWAY that says HTTP_1_1_REQUIRED (RFC 9113, 7): clients
 # come again with HTTP/1.1.
@@ -129,6 +133,7 @@ class HTTPVisit:
         self._transport = transport
         self._ssl_context = ssl_context
         self._note_proven = note_proven
+        _bound_silence(transport, self._limits.heartbeat_timeout)
         self._remote = endpoint_of(transport.socket.getpeername)
         self._local = endpoint_of(transport.socket.getsockname)
         # Shielded, so that a cancel from outside leaves time for an answer to end.
@@ -140,7 +145,8 @@ class HTTPVisit:
         self._stream: BoundedStream | None = None
         self._protocol: HTTPProtocol | None = None
         self._exchange: Exchange | None = None
-        self._asking = False
+        self._pending: PendingRequest | None = None
+        self._state: _State = "resting"
         self._dropping = False
         self._closing = False
 
@@ -189,7 +195,7 @@ class HTTPVisit:
 
     async def _speak_http(self, stream: BoundedStream) -> None:
         if _negotiated(stream.transport) == "h2":
-            _log.warning("%s: the ssl_context offers HTTP/2: it is not spoken here", self)
+            _log.info("%s: the ssl_context offers h2, which is not spoken here", self)
             await stream.send_all(_SPEAK_HTTP_1)
             return
         async with trio.open_nursery() as answers:
@@ -227,14 +233,14 @@ class HTTPVisit:
                     _log.debug("%s: cut: it sends too much during a stream", self)
                     return
                 continue
-            if self._exchange is None and not self._asking:
+            if self._state == "resting":
                 self._begin_asking()
             if not await self._inlet.give(data):
                 _log.debug("%s: cut: it sends too much before its answer", self)
                 return
 
     def _begin_asking(self) -> None:
-        self._asking = True
+        self._state = "asking"
         deadline = trio.current_time() + self._limits.handshake_timeout
         self._life.deadline = min(self._life.deadline, deadline)
 
@@ -263,7 +269,7 @@ class HTTPVisit:
         elif isinstance(event, Closed):
             await self._finish()
         elif isinstance(event, Updated) and not event.idle:
-            self._asking = False
+            self._state = "answering"
             self._life.deadline = math.inf
         elif isinstance(event, Updated):
             await self._rest()
@@ -285,6 +291,7 @@ class HTTPVisit:
             await self._finish()
             return
         self._note_proven(False)
+        self._state = "resting"
         self._life.deadline = trio.current_time() + self._service.keep_alive_timeout
         if self._protocol.http.trailing_data[0] or not self._inlet.empty:
             self._begin_asking()
@@ -306,7 +313,11 @@ class HTTPVisit:
         if stream is None or (protocol is not None and not protocol.whole):
             return
         with trio.move_on_after(self._limits.close_timeout):
-            if protocol is not None and self._asking:
+            if protocol is not None and self._state == "resting":
+                # Nothing is under way, and a pool of connections would not look.
+                await stream.aclose()
+                return
+            if protocol is not None and self._state == "asking":
                 await protocol.refuse(_SHUTTING_DOWN if self._closing else _TOO_LATE)
             await drain(stream.transport)
 
@@ -323,16 +334,19 @@ class HTTPVisit:
         )
         if self._closing:
             exchange.close()
-        return PendingRequest(
+        self._pending = PendingRequest(
             exchange,
             name=f"{self}: {method} {path}",
             body_timeout=self._service.body_timeout,
             max_body_bytes=self._service.max_body_bytes,
             on_heard=functools.partial(self._note_proven, True),
         )
+        return self._pending
 
     def _begin_dropping(self) -> None:
         self._dropping = True
+        if self._pending is not None:
+            self._pending.hear_no_more()
 
 
 class _Requests:
@@ -358,6 +372,18 @@ class _Requests:
     def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start something beside it; HTTP/1.1 has no use for that."""
         self._answers.start_soon(function, *args)
+
+
+def _bound_silence(transport: trio.SocketStream, timeout: float) -> None:
+    """End the connection when nothing that was sent is acknowledged for that long.
+
+    A peer that is switched off, or out of reach, says nothing; otherwise the kernel goes on
+    trying for a quarter of an hour. Linux alone knows this.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = max(1, math.ceil(timeout * 1000))
+        with contextlib.suppress(OSError):  # the peer may have left already
+            transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _negotiated(transport: trio.abc.Stream) -> str | None:

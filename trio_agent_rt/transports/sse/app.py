@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import trio
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from .answers import failure_of_status
-from .blueprint import to_response
+from .blueprint import for_pages
+
+if TYPE_CHECKING:
+    from ..admission import Admission
 
 __all__ = ["make_app"]
 
 
-def make_app(blueprint: Blueprint, *, prefix: str) -> QuartTrio:
+def make_app(blueprint: Blueprint, admission: Admission, *, prefix: str) -> QuartTrio:
     """A Quart-Trio app with `blueprint` below `prefix`."""
     app = QuartTrio(__name__, static_folder=None)
     # The server around it has deadlines and limits for all of these, per connection.
@@ -21,13 +27,14 @@ def make_app(blueprint: Blueprint, *, prefix: str) -> QuartTrio:
     app.register_blueprint(blueprint, url_prefix=prefix or None)
 
     async def refuse(wrong: HTTPException) -> Response:
+        await trio.lowlevel.checkpoint()
         status = wrong.code or 500
         message = {
             404: f"there is nothing here; resources are at {prefix or '/'}",
             405: "this resource has no such method; see the Allow header",
         }.get(status, wrong.name)
         kept = {name: value for name, value in wrong.get_headers() if name == "Allow"}
-        return to_response(failure_of_status(status, message, kept))
+        return for_pages(admission, failure_of_status(status, message, kept))
 
     app.register_error_handler(HTTPException, refuse)
     return app

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..admission import Admission
     from .paths import SSEPaths
 
-__all__ = ["make_blueprint", "to_response"]
+__all__ = ["for_pages", "make_blueprint"]
 
 Resource: TypeAlias = "Callable[[Request], Awaitable[Answer | Response]]"
 View: TypeAlias = "Callable[[], Awaitable[Response]]"
@@ -94,7 +94,7 @@ def make_blueprint(
     return blueprint
 
 
-def to_response(answer: Answer) -> Response:
+def _to_response(answer: Answer) -> Response:
     """`answer` as the app's own class of responses has it."""
     response = _new_response(answer.body, answer.status)
     if answer.body:
@@ -105,6 +105,14 @@ def to_response(answer: Answer) -> Response:
             del response.headers["Content-Length"]
     response.headers["Cache-Control"] = "no-store"
     for name, value in answer.headers.items():
+        response.headers[name] = value
+    return response
+
+
+def for_pages(admission: Admission, answer: Answer | Response) -> Response:
+    """`answer` with what lets a page that may come in see it, or keeps it from one."""
+    response = answer if isinstance(answer, Response) else _to_response(answer)
+    for name, value in admission.response_headers(_request(), loopback=_on_loopback()).items():
         response.headers[name] = value
     return response
 
@@ -129,10 +137,7 @@ def _view(admission: Admission, resource: Resource, method: str, loopback_only: 
                 answer = await resource(asked)
         except Exception as wrong:
             answer = failure(wrong)
-        response = answer if isinstance(answer, Response) else to_response(answer)
-        for name, value in admission.response_headers(asked, loopback=loopback).items():
-            response.headers[name] = value
-        return response
+        return for_pages(admission, answer)
 
     return view
 
@@ -274,7 +279,8 @@ def _request() -> Request:
     return Request(
         path=request.path,
         method=request.method,
-        query=request.args.to_dict(),
+        # Of several of one name the last, as in a handshake; `to_dict` takes the first.
+        query=dict(request.args.items(multi=True)),
         headers=Headers(request.headers.items()),
         remote_host=host,
         remote_port=port,

@@ -129,7 +129,14 @@ async def serve_sse(
         task_status.started(stream_address(address, prefix=prefix, paths=places))
 
     await serve_app_at(
-        listeners, app, realtime, host=host, ssl_context=ssl_context, on_listening=announce
+        listeners,
+        app,
+        realtime,
+        host=host,
+        ssl_context=ssl_context,
+        keep_alive_timeout=realtime.limits.keep_alive_timeout,
+        body_timeout=realtime.limits.body_timeout,
+        on_listening=announce,
     )
 
 
@@ -150,7 +157,7 @@ async def sse_app(
         blueprint = _quart_half("blueprint").make_blueprint(
             realtime, admission, paths, name="trio_agent_rt", loopback_only=False
         )
-        return _quart_half("app").make_app(blueprint, prefix=prefix)
+        return _quart_half("app").make_app(blueprint, admission, prefix=prefix)
 
     return await trio.to_thread.run_sync(make)  # what it imports takes a fifth of a second
 

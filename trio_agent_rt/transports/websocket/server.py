@@ -88,7 +88,12 @@ async def serve_websocket(
     listeners = await open_listeners(host, port, loopback_only=loopback_only)
     address = address_of(listeners, host=host, path=path, secure=ssl_context is not None)
     visitors = websocket_visitors(realtime, admission, ssl_context, path=path)
-    await visitors.serve(listeners, on_listening=functools.partial(_announce, address, task_status))
+
+    def announce() -> None:
+        _log.info("listening at %s", address.url)
+        task_status.started(address)
+
+    await visitors.serve(listeners, on_listening=announce)
 
 
 def check_path(path: str) -> None:
@@ -117,8 +122,3 @@ def websocket_visitors(
         )
 
     return Visitors(realtime, receive)
-
-
-def _announce(address: WebSocketAddress, task_status: trio.TaskStatus[WebSocketAddress]) -> None:
-    _log.info("listening at %s", address.url)
-    task_status.started(address)
