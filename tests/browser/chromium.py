@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from tests.docs.pages import REPOSITORY, blocks
-from tests.programs import find_program, miss
+from tests.programs import find_program
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -47,10 +47,8 @@ async def in_chromium(script: Callable[[BrowserContext], T]) -> T:
 
 
 def _run(program: str, script: Callable[[BrowserContext], T]) -> T:
-    try:
-        from playwright.sync_api import sync_playwright  # takes a third of a second
-    except ImportError:
-        miss("this needs Playwright: pip install 'trio_agent_rt[dev]'")
+    from playwright.sync_api import sync_playwright  # takes a third of a second
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,

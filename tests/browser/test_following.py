@@ -114,6 +114,37 @@ async def test_a_page_of_another_origin_sees_every_event_although_it_is_cut_off_
     assert baker.asked == ["烤一条面包", "等十秒"]
 
 
+async def test_a_page_whose_session_is_over_begins_a_new_one() -> None:
+    baker = Baker()
+    async with RealtimeAgent(baker, linger=0) as realtime, trio.open_nursery() as nursery:
+        site = await start_site(nursery, realtime)
+        server = Restartable(nursery, realtime, site)
+        await server.start()
+        async with proxied(server.port) as (proxy, port):
+
+            def script(context: BrowserContext) -> tuple[list[int], list[str], list[str]]:
+                log_in(context)
+                answered: list[tuple[str, int]] = []
+                page = context.new_page()
+                page.on("response", lambda got: answered.append((got.url, got.status)))
+                page.goto(page_address(site, http=f"http://127.0.0.1:{port}"))
+                page.wait_for_function("follower.clientId")
+                submit(page, "等十秒")
+                page.wait_for_selector("text=等: running")
+                trio.from_thread.run_sync(proxy.cut_now)
+                page.wait_for_function("connections().length === 2")
+                tasks = page.eval_on_selector_all("article", "all => all.map(one => one.innerText)")
+                statuses = [status for url, status in answered if "/sse?" in url]
+                return statuses, page.evaluate("connections()"), tasks
+
+            statuses, sessions, tasks = await in_chromium(script)
+        nursery.cancel_scope.cancel()
+    # The browser's own attempt is told that it is over, and gives up; the page's is new.
+    assert statuses == [200, 204, 200]
+    assert len(set(sessions)) == 2
+    assert tasks == []
+
+
 COUNT_FAILURES = """() => {
   globalThis.failures = 0;
   globalThis.first = follower.source;

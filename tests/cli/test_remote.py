@@ -5,18 +5,18 @@ from __future__ import annotations
 import functools
 import json
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
 
 from trio_agent_rt.agent import TaskRun
-from trio_agent_rt.clients import AgentClient, open_websocket_client
+from trio_agent_rt.clients import AgentClient, open_sse_client, open_websocket_client
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.protocol import ConfirmationRequested, TaskCompleted, decode_event
 from trio_agent_rt.realtime import Principal, RealtimeAgent
-from trio_agent_rt.transports import Request, serve_websocket
+from trio_agent_rt.transports import Request, serve_sse, serve_websocket
 
 from .processes import a_moment, piped, run_program
 
@@ -37,8 +37,13 @@ async def agent(task: str, run: TaskRun) -> str:
     return f"did {task}"
 
 
+over_each = pytest.mark.parametrize("transport", [serve_websocket, serve_sse])
+
+
 @asynccontextmanager
-async def serving(token: str | None = None) -> AsyncGenerator[tuple[RealtimeAgent, str]]:
+async def serving(
+    transport: Callable[..., Awaitable[None]] = serve_websocket, token: str | None = None
+) -> AsyncGenerator[tuple[RealtimeAgent, str]]:
     async def authenticate(request: Request) -> Principal:
         await trio.lowlevel.checkpoint()
         if token is not None and request.headers.get("Authorization") != f"Bearer {token}":
@@ -46,13 +51,16 @@ async def serving(token: str | None = None) -> AsyncGenerator[tuple[RealtimeAgen
         return Principal("anybody")
 
     async with RealtimeAgent(agent, cleanup_timeout=3) as realtime, trio.open_nursery() as nursery:
-        serve = functools.partial(serve_websocket, realtime, port=0, authenticate=authenticate)
+        serve = functools.partial(transport, realtime, port=0, authenticate=authenticate)
         yield realtime, (await nursery.start(serve)).url
         nursery.cancel_scope.cancel()
 
 
-async def test_submit_shows_the_task_and_its_session() -> None:
-    async with serving() as (_, url):
+@over_each
+async def test_submit_shows_the_task_and_its_session(
+    transport: Callable[..., Awaitable[None]],
+) -> None:
+    async with serving(transport) as (_, url):
         done = await run_program("submit", url, "this")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("session ")
@@ -60,25 +68,32 @@ async def test_submit_shows_the_task_and_its_session() -> None:
         assert text in done.out
 
 
-async def test_submit_as_json_is_the_wire() -> None:
-    async with serving() as (_, url):
+@over_each
+async def test_submit_as_json_is_the_wire(transport: Callable[..., Awaitable[None]]) -> None:
+    async with serving(transport) as (_, url):
         done = await run_program("submit", url, "this", "--json")
     events = [decode_event(line) for line in done.out.splitlines()]
     assert isinstance(events[-1], TaskCompleted)
     assert events[-1].output == "did this"
 
 
+@over_each
 @pytest.mark.parametrize(("options", "code"), [(["--yes"], 0), ([], 1)])
-async def test_a_question_over_the_wire(options: list[str], code: int) -> None:
-    async with serving() as (_, url):
+async def test_a_question_over_the_wire(
+    transport: Callable[..., Awaitable[None]], options: list[str], code: int
+) -> None:
+    async with serving(transport) as (_, url):
         done = await run_program("submit", url, "ask", *options)
     assert done.code == code
     assert "? Write: May it?" in done.out
     assert ("or give --yes" in done.out) == (code == 1)
 
 
-async def test_a_token_comes_from_the_environment_and_is_not_shown() -> None:
-    async with serving(token="s3cret") as (_, url):
+@over_each
+async def test_a_token_comes_from_the_environment_and_is_not_shown(
+    transport: Callable[..., Awaitable[None]],
+) -> None:
+    async with serving(transport, token="s3cret") as (_, url):
         refused = await run_program("submit", url, "this")
         env = {"TOKEN": "s3cret"}
         done = await run_program("submit", url, "this", "--token-env", "TOKEN", env=env)
@@ -105,8 +120,9 @@ async def test_a_server_of_another_kind_is_told_of() -> None:
     assert done.complaint.startswith("trio-agent-rt: ")
 
 
-async def test_an_unknown_session_is_told_of() -> None:
-    async with serving() as (_, url):
+@over_each
+async def test_an_unknown_session_is_told_of(transport: Callable[..., Awaitable[None]]) -> None:
+    async with serving(transport) as (_, url):
         for arguments in (["submit", url, "this"], ["watch", url]):
             done = await run_program(*arguments, "--session", "nobodys")
             assert done.code == 3
@@ -137,10 +153,14 @@ async def _asked(client: AgentClient) -> ConfirmationRequested:
     raise AssertionError("nothing was asked")
 
 
-async def test_watch_shows_a_session_answers_nothing_and_leaves_at_ctrl_c() -> None:
+@over_each
+async def test_watch_shows_a_session_answers_nothing_and_leaves_at_ctrl_c(
+    transport: Callable[..., Awaitable[None]],
+) -> None:
+    open_client = open_sse_client if transport is serve_sse else open_websocket_client
     async with (
-        serving() as (_, url),
-        open_websocket_client(url) as client,
+        serving(transport) as (_, url),
+        open_client(url) as client,
         piped("watch", url, "--session", client.session_id) as watching,
     ):
         await watching.shows("watching session")
@@ -157,8 +177,9 @@ async def test_watch_shows_a_session_answers_nothing_and_leaves_at_ctrl_c() -> N
     assert f"[{first.id[:8]}] ? Write: May it?" in watching.text
 
 
-async def test_ctrl_c_cancels_on_the_server() -> None:
-    async with serving() as (_, url), piped("submit", url, "wait") as submitted:
+@over_each
+async def test_ctrl_c_cancels_on_the_server(transport: Callable[..., Awaitable[None]]) -> None:
+    async with serving(transport) as (_, url), piped("submit", url, "wait") as submitted:
         await submitted.shows("▸ Write")
         submitted.process.send_signal(signal.SIGINT)
         assert await submitted.ends() == 4
@@ -178,8 +199,11 @@ async def test_a_server_that_has_gone_away_is_told_of_and_can_be_left() -> None:
         assert await submitted.ends() == 130
 
 
-async def test_a_slow_cleanup_on_the_server_can_be_left() -> None:
-    async with serving() as (_, url), piped("submit", url, "slow") as submitted:
+@over_each
+async def test_a_slow_cleanup_on_the_server_can_be_left(
+    transport: Callable[..., Awaitable[None]],
+) -> None:
+    async with serving(transport) as (_, url), piped("submit", url, "slow") as submitted:
         await submitted.shows("▸ Write")
         submitted.process.send_signal(signal.SIGINT)
         await submitted.shows("Cancelling: anybody asked: Ctrl-C")

@@ -36,16 +36,18 @@ async def served(
     row: Row,
 ) -> AsyncGenerator[tuple[RealtimeAgent, WebSocketAddress, SSEAddress]]:
     realtime = RealtimeAgent(agent, cleanup_timeout=1, **row.realtime)
-    async with realtime, trio.open_nursery() as nursery:
-        start = functools.partial(
-            serve, realtime, websocket=WebSocketOptions(port=0), sse=SSEOptions(port=0)
-        )
-        addresses: ServerAddresses = await nursery.start(functools.partial(start, **row.options))
-        assert addresses.websocket is not None
-        assert addresses.sse is not None
-        with trio.fail_after(10):
+    with trio.fail_after(15):
+        async with realtime, trio.open_nursery() as nursery:
+            start = functools.partial(
+                serve, realtime, websocket=WebSocketOptions(port=0), sse=SSEOptions(port=0)
+            )
+            addresses: ServerAddresses = await nursery.start(
+                functools.partial(start, **row.options)
+            )
+            assert addresses.websocket is not None
+            assert addresses.sse is not None
             yield realtime, addresses.websocket, addresses.sse
-        nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
 
 
 def check(row: Row, message: str, caplog: pytest.LogCaptureFixture) -> None:

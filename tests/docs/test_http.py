@@ -6,7 +6,6 @@ import functools
 import json
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from trio_agent_rt import RealtimeAgent, SSEPaths, create_agent, default_tools, 
 from trio_agent_rt.llm import OfflineClient
 from trio_agent_rt.protocol import HTTP_STATUSES
 
+from ..programs import find_program
 from .pages import REPOSITORY, blocks
 
 PAGE = REPOSITORY / "docs" / "reference" / "http.md"
@@ -40,7 +40,7 @@ def test_every_path_is_listed() -> None:
 @pytest.mark.parametrize("page", WITH_CURL, ids=lambda page: page.name)
 async def test_what_is_shown_of_curl_works(page: Path) -> None:
     """Each command in turn, against one server; `…` stands for the client's id."""
-    assert shutil.which("curl"), "this needs curl: apt-get install curl"
+    find_program("curl", package="curl")
     commands = [
         line.removeprefix("$ ")
         for block in blocks(page)

@@ -15,24 +15,33 @@ from tests.programs import find_program
 from trio_agent_rt import Event, StepOutput, TaskCompleted
 from trio_agent_rt.clients import EventStream
 
+# What nginx does by itself: it asks in HTTP/1.0, and collects answers that have no chunks.
+BY_ITSELF = {"proxy_http_version 1.1;": "", "proxy_buffering off;": ""}
+IGNORING = {
+    **BY_ITSELF,
+    "proxy_buffering off;": "proxy_buffering off; proxy_ignore_headers X-Accel-Buffering;",
+}
+
 
 @pytest.mark.parametrize(
-    ("options", "answered"),
+    ("options", "answered", "changes"),
     [
-        (["--http1.1"], b"HTTP/1.1 200"),
-        (["--http2"], b"HTTP/2 200"),
-        (["--http2", "--compressed"], b"content-encoding: gzip"),
+        (["--http1.1"], b"HTTP/1.1 200", {}),
+        (["--http2"], b"HTTP/2 200", {}),
+        (["--http2", "--compressed"], b"content-encoding: gzip", {}),
+        (["--http2"], b"HTTP/2 200", BY_ITSELF),
+        (["--http2"], b"HTTP/2 200", IGNORING),
     ],
-    ids=["HTTP/1.1", "HTTP/2", "compressed"],
+    ids=["HTTP/1.1", "HTTP/2", "compressed", "by the header alone", "by the setting alone"],
 )
 async def test_events_come_through_while_the_stream_goes_on(
-    options: list[str], answered: bytes, tmp_path: Path
+    options: list[str], answered: bytes, changes: dict[str, str], tmp_path: Path
 ) -> None:
     curl = find_program("curl", package="curl")
-    async with scene(tmp_path) as at:
+    async with scene(tmp_path, **changes) as at:
         process = await trio.lowlevel.open_process(
             [
-                *(curl, "--silent", "--no-buffer", "--include", "--max-time", "20", *options),
+                *(curl, "--silent", "--no-buffer", "--include", "--max-time", "10", *options),
                 *("--resolve", f"{HOST}:{at.nginx.port}:127.0.0.1", "--cacert", str(at.authority)),
                 *("--header", f"Authorization: Bearer {TOKEN}", f"{at.url}/sse"),
             ],

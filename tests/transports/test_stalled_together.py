@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.sse.peers import Stream, http, open_stream, post, started
+from tests.transports.sse.peers import Stream, http, open_stream, post, started, until
 from tests.transports.websocket.peers import TEXT, RawPeer, open_peer, upgrade
 from trio_agent_rt.agent import TaskRun
 from trio_agent_rt.realtime import Limits, RealtimeAgent
@@ -105,8 +105,7 @@ async def test_stalled_readers_of_both_transports_do_not_delay_a_shutdown(ending
                         peers.push_async_callback(trio.aclose_forcefully, mute)
                 viewers = realtime._registry.find(session)
                 with trio.fail_after(20):
-                    while len(viewers.connections) < 2 * STALLED + 2:
-                        await trio.lowlevel.checkpoint()
+                    await until(lambda: len(viewers.connections) == 2 * STALLED + 2)
                     await flood(realtime, stream, peer)
                     await trio.testing.wait_all_tasks_blocked(0.05)
                 held = sorted(each._held_bytes > 0 for each in viewers.connections)

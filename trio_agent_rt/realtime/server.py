@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Self, get_args
 
 import trio
@@ -123,7 +123,7 @@ class RealtimeAgent:
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, bool | None]:
+    ) -> CoroutineType[Any, Any, bool | None]:
         """Shut it down, and return when nothing of it runs any more."""
         self.begin_shutdown()
         return self._life.close(exc_type, exc, traceback)

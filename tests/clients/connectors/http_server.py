@@ -135,7 +135,7 @@ class HTTPServer:
             exchange = Exchange(
                 method=request.method.decode(),
                 target=request.target.decode(),
-                headers={name.decode(): value.decode() for name, value in request.headers},
+                headers={name.decode(): value.decode("latin-1") for name, value in request.headers},
                 body=body,
                 connection=connection,
                 stream=stream,

@@ -184,6 +184,18 @@ async def test_an_answer_that_never_ends(dialect: str) -> None:
     assert len(str(error)) < 400
 
 
+async def test_a_refusal_whose_body_never_comes() -> None:
+    async def hold(exchange: Exchange) -> None:
+        await exchange.start(503, {"Content-Length": "100"})
+        await exchange.write(b"later")
+        await exchange.wait_until_gone()
+
+    async with http_server({"/sse": hold}) as server:
+        error = await failure(server.url, connect_timeout=0.2)
+    assert isinstance(error, ConnectionRejected)
+    assert (error.status, error.message) == (503, "later")
+
+
 async def test_an_echo_websocket() -> None:
     async def echo(connection: trio_websocket.WebSocketConnection) -> None:
         while True:

@@ -58,7 +58,7 @@ async def test_the_request_says_who_asks_and_where_to_go_on() -> None:
             session="s",
             last_position="e-7",
             token=TOKEN,
-            headers={"X-Team": "blue"},
+            headers={"X-Team": "bleu foncé "},
         )
         with trio.fail_after(5):
             async with client:
@@ -69,7 +69,7 @@ async def test_the_request_says_who_asks_and_where_to_go_on() -> None:
     assert request.headers["accept"] == "text/event-stream"
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["last-event-id"] == "e-7"
-    assert request.headers["x-team"] == "blue"
+    assert request.headers["x-team"] == "bleu foncé"
     assert request.headers["accept-encoding"] == "identity"
     assert request.headers["host"] == server.url.split("/")[2]
 

@@ -155,12 +155,14 @@ async def _fails(scope: Scope, receive: Receive, send: Send) -> None:
     start: Message = {"type": "http.response.start", "status": 200, "headers": []}
     if scope["path"] == "/bad-header":
         start["headers"] = [(b"x", b"a\r\nb: c")]
+    elif scope["path"] == "/too-long":
+        start["headers"] = [(b"content-length", b"3")]
     await send(start)
     await send({"type": "http.response.body", "body": b"some", "more_body": True})
     raise ExceptionGroup("of a nursery", [RuntimeError("this app fails late")])
 
 
-@pytest.mark.parametrize("path", ["/at-once", "/silent"])
+@pytest.mark.parametrize("path", ["/at-once", "/silent", "/bad-header"])
 async def test_an_app_without_an_answer_is_answered_for(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,13 +174,13 @@ async def test_an_app_without_an_answer_is_answered_for(
     errors = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert len(errors) == 1
     assert path in errors[0].getMessage()
-    if path == "/at-once":
+    if path != "/silent":
         reference = answer.json["error"]["message"].rstrip(".").split()[-1]
         assert reference in errors[0].getMessage()
     assert "s3cret" not in caplog.text
 
 
-@pytest.mark.parametrize("path", ["/late", "/bad-header"])
+@pytest.mark.parametrize("path", ["/late", "/too-long"])
 async def test_an_app_that_fails_in_its_answer_has_it_cut(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -187,7 +189,9 @@ async def test_an_app_that_fails_in_its_answer_has_it_cut(
             async with open_peer(address) as peer:
                 await peer.send(http(path))
                 assert b"0\r\n\r\n" not in await _until_cut(peer.stream)
-    assert "this app fails" in caplog.text or "LocalProtocolError" in caplog.text
+    errors = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert len(errors) == 1
+    assert path in errors[0].getMessage()
 
 
 async def _until_cut(stream: trio.abc.Stream) -> bytes:
@@ -219,8 +223,26 @@ async def test_an_answer_that_is_complete_is_not_held_up_by_what_follows_in_the_
                 await peer.send(GET + GET)
                 assert (await peer.answered()).body == b"done"
                 assert (await peer.answered()).body == b"done"
+            # The peer has left, and that was noticed.
+            await trio.testing.wait_all_tasks_blocked(0.05)
             finish.set()
             await finished.wait()
+
+
+async def test_a_connection_is_closed_after_a_stream_that_was_marked_too_late_to_say_so() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        exchange = current_exchange()
+        assert exchange is not None
+        exchange.mark_streaming()
+        await send({"type": "http.response.body", "body": b"done"})
+
+    async with serving(app=app) as (_, address), open_peer(address) as peer:
+        with trio.fail_after(2):
+            await peer.send(GET)
+            assert (await peer.answered()).body == b"done"
+            await peer.closed()
 
 
 async def test_a_connection_that_is_closed_is_closed_before_the_app_is_done() -> None:

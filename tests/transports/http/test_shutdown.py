@@ -25,7 +25,8 @@ from tests.transports.http.test_serving import contexts
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.agent import TaskRun
 from trio_agent_rt.realtime import Limits, RealtimeAgent
-from trio_agent_rt.transports.http import serve_app
+from trio_agent_rt.transports.http import current_exchange, serve_app
+from trio_agent_rt.transports.http.lifespan import Receive, Scope, Send
 from trio_agent_rt.transports.listeners import HTTPAddress
 
 PATIENT = Limits(handshake_timeout=60, write_timeout=60, close_timeout=60)
@@ -116,6 +117,27 @@ async def test_a_request_that_has_begun_is_answered_and_one_that_has_not_is_refu
                 app.go_on.set()
                 answer = await peer.answered()
                 assert (answer.status, answer.headers["connection"]) == (200, "close")
+                await peer.closed()
+
+
+async def test_an_answer_that_had_promised_to_go_on_is_the_last_all_the_same() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        exchange = current_exchange()
+        assert exchange is not None
+        await exchange.wait_closing()
+        await send({"type": "http.response.body", "body": b"done"})
+
+    async with RealtimeAgent(quick, limits=PATIENT) as realtime, trio.open_nursery() as nursery:
+        serve = functools.partial(serve_app, app, realtime, port=0)
+        address: HTTPAddress = await nursery.start(serve)
+        async with open_peer(address) as peer:
+            await peer.send(GET)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            with trio.fail_after(0.5):
+                await realtime.shut_down()
+                assert (await peer.answered()).body == b"done"
                 await peer.closed()
 
 

@@ -202,7 +202,8 @@ async def test_who_takes_nothing_and_leaves_is_noticed_at_once() -> None:
 
 
 async def test_who_leaves_is_noticed_although_they_have_pipelined_more() -> None:
-    async with serving(limits=PATIENT) as (app, address):
+    limits = Limits(handshake_timeout=60, write_timeout=60, close_timeout=60)
+    async with serving(limits=limits) as (app, address):
         for request in (STREAM, http("/wait")):
             async with open_peer(address) as peer:
                 await peer.send(request + GET * 20)

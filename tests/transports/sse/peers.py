@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,9 +37,13 @@ __all__ = [
     "post",
     "serving",
     "started",
+    "until",
 ]
 
 Address = SSEAddress | HTTPAddress
+
+# For all that a test does with a server; they take a tenth of it at most.
+TIMEOUT = 15.0
 
 
 @asynccontextmanager
@@ -54,11 +58,12 @@ async def serving(
     """A server at a free port, until the block is left; then it is cancelled."""
     of_agent = {"busy": "parallel", **(of_agent or {})}
     realtime = RealtimeAgent(agent, limits=limits, linger=linger, **of_agent)
-    async with realtime, trio.open_nursery() as nursery:
-        serve = functools.partial(serve_sse, realtime, port=0, **options)
-        address: SSEAddress = await nursery.start(serve)
-        yield realtime, address
-        nursery.cancel_scope.cancel()
+    with trio.fail_after(TIMEOUT):
+        async with realtime, trio.open_nursery() as nursery:
+            serve = functools.partial(serve_sse, realtime, port=0, **options)
+            address: SSEAddress = await nursery.start(serve)
+            yield realtime, address
+            nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -68,12 +73,12 @@ async def mounted(
     """An app of a user's with `blueprints` in it, at a free port; `realtime` is entered."""
     for each in blueprints:
         app.register_blueprint(each, url_prefix=prefix)
-    async with trio.open_nursery() as nursery:
-        address: HTTPAddress = await nursery.start(
-            functools.partial(serve_app, app, realtime, port=0)
-        )
-        yield address
-        nursery.cancel_scope.cancel()
+    with trio.fail_after(TIMEOUT):
+        async with trio.open_nursery() as nursery:
+            serve = functools.partial(serve_app, app, realtime, port=0)
+            address: HTTPAddress = await nursery.start(serve)
+            yield address
+            nursery.cancel_scope.cancel()
 
 
 async def get(address: Address, path: str, headers: Iterable[str] = ()) -> Answer:
@@ -197,6 +202,14 @@ async def open_stream(
         yield stream
     finally:
         await trio.aclose_forcefully(transport)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Return once it holds; it is looked at whenever something may have happened."""
+    holds = condition()
+    while not holds:
+        await trio.lowlevel.checkpoint()
+        holds = condition()
 
 
 async def started(stream: Stream) -> tuple[str, str]:

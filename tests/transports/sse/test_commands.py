@@ -60,8 +60,7 @@ async def watching(
     options.setdefault("linger", 5)
     async with serving(agent=agent, **options) as (_, address), open_stream(address) as stream:
         client, _ = await started(stream)
-        with trio.fail_after(10):
-            yield address, stream, client
+        yield address, stream, client
 
 
 # --- what each does

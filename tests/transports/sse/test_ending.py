@@ -166,8 +166,13 @@ async def test_a_cancel_that_is_waited_for_is_answered_when_a_shutdown_ends_the_
                 asking.start_soon(cancel, client)
                 await stream.event("plan:created")
                 realtime.begin_shutdown()
+                # Everybody is kept until the work has ended.
+                await trio.testing.wait_all_tasks_blocked(0.02)
+                assert not answers
                 may_end.set()
-                ended_in_order(await stream.rest())
+                blocks = await stream.rest()
+                assert types(blocks)[-1] == "task:complete"
+                ended_in_order(blocks)
     assert [each["outcome"] for each in answers] == ["cancelled"]
 
 

@@ -14,6 +14,7 @@ from tests.transports.sse.peers import (
     post,
     serving,
     started,
+    until,
 )
 from trio_agent_rt.realtime import Principal, RealtimeAgent
 from trio_agent_rt.transports import Request
@@ -109,7 +110,7 @@ async def test_without_a_position_it_is_told_the_present_state_alone() -> None:
 async def test_a_reconnect_to_a_session_that_has_ended_for_good_is_told_to_stop() -> None:
     async with serving(linger=0) as (realtime, address):
         session, positions = await seen(address, realtime)
-        await gone(realtime)
+        await until(lambda: not realtime._registry.sessions)
         for path in ("/sse", f"/sse?session={session}"):
             answer = await get(address, path, [f"Last-Event-ID: {positions[0]}"])
             assert (answer.status, answer.body) == (204, b"")
@@ -118,12 +119,6 @@ async def test_a_reconnect_to_a_session_that_has_ended_for_good_is_told_to_stop(
         # Who never saw it has nothing to stop.
         assert error_of(await get(address, f"/sse?session={session}")) == (404, "unknown_session")
         assert not realtime._registry.sessions
-
-
-async def gone(realtime: RealtimeAgent) -> None:
-    with trio.fail_after(5):
-        while realtime._registry.sessions:
-            await trio.lowlevel.checkpoint()
 
 
 async def by_query(request: Request) -> Principal:

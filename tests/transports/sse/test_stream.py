@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve as serve_hypercorn
 from quart import Response
 from quart_trio import QuartTrio
 
@@ -17,13 +15,13 @@ from tests.transports.sse.peers import (
     get,
     mounted,
     open_stream,
-    post,
     serving,
     started,
+    until,
 )
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.realtime import Limits, Principal, RealtimeAgent
-from trio_agent_rt.transports import HTTPAddress, Request, sse_blueprint
+from trio_agent_rt.transports import Request, sse_blueprint
 
 EVENT = re.compile(r"(id: [a-z0-9]+-[0-9]+\n)?data: \{[^\r\n]*\}")
 
@@ -181,9 +179,7 @@ async def test_one_stream_too_many_is_told_to_come_later() -> None:
             refused = await get(address, "/sse")
             assert error_of(refused) == (429, "rate_limited")
             assert int(refused.headers["retry-after"]) > 0
-        with trio.fail_after(5):
-            while realtime._registry.sessions:
-                await trio.lowlevel.checkpoint()
+        await until(lambda: not realtime._registry.sessions)
         async with open_stream(address) as stream:
             assert stream.status == 200
 
@@ -222,7 +218,7 @@ async def test_a_room_is_shown_to_everybody_in_it_in_the_same_order() -> None:
             assert seen[0] == seen[1]
 
 
-# --- other apps and servers
+# --- other apps
 
 
 async def test_an_app_that_fails_after_the_request_leaves_no_viewer_behind() -> None:
@@ -238,37 +234,3 @@ async def test_an_app_that_fails_after_the_request_leaves_no_viewer_behind() -> 
             answer = await get(address, "/sse")
             assert answer.status == 500
             assert not any(each.connections for each in realtime._registry.sessions)
-
-
-async def test_it_works_under_another_server_and_ends_with_its_agent() -> None:
-    config = Config()
-    config.bind = ["127.0.0.1:0"]
-    config.accesslog = config.errorlog = None
-    app = QuartTrio("an_app")
-    over = trio.Event()
-    async with RealtimeAgent(quick, linger=5) as realtime, trio.open_nursery() as nursery:
-        app.register_blueprint(sse_blueprint(realtime), url_prefix="/agent")
-
-        async def serve(task_status: trio.TaskStatus[list[str]]) -> None:
-            await serve_hypercorn(app, config, shutdown_trigger=over.wait, task_status=task_status)
-
-        (where,) = await nursery.start(serve)
-        address = HTTPAddress(
-            host="127.0.0.1", port=int(where.rpartition(":")[2]), url=where, hosts=("127.0.0.1",)
-        )
-        with trio.fail_after(5):
-            async with open_stream(address, "/agent/sse") as stream:
-                client, session = await started(stream)
-                answer = await post(address, "/agent/task", {"task": "x", "clientId": client})
-                assert answer.json["outcome"] == "accepted"
-                await stream.event("task:complete")
-            # Its leaving is noticed there too.
-            (watched,) = [each for each in realtime._registry.sessions if each.id == session]
-            while watched.connections:
-                await trio.lowlevel.checkpoint()
-            async with open_stream(address, f"/agent/sse?session={session}") as stream:
-                await started(stream)
-                await realtime.shut_down()
-                rest = await stream.rest()
-                assert rest[-1].field("retry")
-            over.set()

@@ -45,6 +45,9 @@ _IDLE_TIMEOUT = 2.0
 """How long an idle connection may be used again. Servers close theirs after 5 s and more
 (Hypercorn's and Uvicorn's default), and a request that is on its way just then is lost."""
 
+_CLOSE_TIMEOUT = 1.0
+"""More than closing takes, which waits for nobody."""
+
 _MAX_OPENING_BYTES = 64 * 1024
 """How much to keep of what a peer sent first, to tell what it is."""
 
@@ -198,8 +201,10 @@ class HTTPClient:
         self._dialer = _Dialer(ssl_context)
         self._client = httpx.AsyncClient(
             transport=_Transport(self._dialer),
-            # What is compressed is held back until it is worth it.
-            headers={"User-Agent": "trio_agent_rt", **headers, "Accept-Encoding": "identity"},
+            headers=_as_bytes(
+                # What is compressed is held back until it is worth it.
+                {"User-Agent": "trio_agent_rt", **headers, "Accept-Encoding": "identity"}
+            ),
             timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT),
             follow_redirects=False,
             trust_env=False,
@@ -215,7 +220,8 @@ class HTTPClient:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._client.__aexit__(exc_type, exc, traceback)
+        with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+            await self._client.__aexit__(exc_type, exc, traceback)
 
     @property
     def latest(self) -> Wire | None:
@@ -254,6 +260,14 @@ class HTTPClient:
         response = await self._client.send(request, stream=True)
         wire_of(response).opened()
         return response
+
+
+def _as_bytes(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Headers as they go over the wire, each name once; httpx by itself takes ASCII alone."""
+    return {
+        name.lower().encode("ascii"): value.strip().encode("latin-1")
+        for name, value in headers.items()
+    }
 
 
 class Draining(Generic[T]):

@@ -18,7 +18,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import h11
 import trio
 
 from ..admission import report
@@ -118,9 +117,6 @@ class PendingRequest:
                 await self._refuse(send)
             elif not self._answered:
                 self._exchange.cut()
-        except* h11.LocalProtocolError:
-            # What the application sent before cannot be followed by anything.
-            self._exchange.cut()
         except* Exception as group:
             report(f"{self._name}: not answered", group)
             self._exchange.cut()

@@ -53,4 +53,4 @@ class Refused(Exception):
 
 
 class SpeaksHTTP2(Exception):
-    """The peer began with what only HTTP/2 begins with."""
+    """The peer began with what HTTP/2 begins with, over TLS or without."""

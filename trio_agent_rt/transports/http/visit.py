@@ -194,10 +194,6 @@ class HTTPVisit:
         return BoundedStream(stream, write_timeout=self._limits.write_timeout)
 
     async def _speak_http(self, stream: BoundedStream) -> None:
-        if _negotiated(stream.transport) == "h2":
-            _log.info("%s: the ssl_context offers h2, which is not spoken here", self)
-            await stream.send_all(_SPEAK_HTTP_1)
-            return
         async with trio.open_nursery() as answers:
             protocol = self._protocol = HTTPProtocol(
                 self._service,
@@ -310,14 +306,14 @@ class HTTPVisit:
     async def _part(self) -> None:
         """Say the last words that are owed, and let the peer read them."""
         stream, protocol = self._stream, self._protocol
-        if stream is None or (protocol is not None and not protocol.whole):
+        if stream is None or protocol is None or not protocol.whole:
             return
         with trio.move_on_after(self._limits.close_timeout):
-            if protocol is not None and self._state == "resting":
+            if self._state == "resting":
                 # Nothing is under way, and a pool of connections would not look.
                 await stream.aclose()
                 return
-            if protocol is not None and self._state == "asking":
+            if self._state == "asking":
                 await protocol.refuse(_SHUTTING_DOWN if self._closing else _TOO_LATE)
             await drain(stream.transport)
 
@@ -384,9 +380,3 @@ def _bound_silence(transport: trio.SocketStream, timeout: float) -> None:
         milliseconds = max(1, math.ceil(timeout * 1000))
         with contextlib.suppress(OSError):  # the peer may have left already
             transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-
-
-def _negotiated(transport: trio.abc.Stream) -> str | None:
-    if isinstance(transport, trio.SSLStream):
-        return cast("trio.SSLStream[trio.abc.Stream]", transport).selected_alpn_protocol()
-    return None
