@@ -210,7 +210,5 @@ class _Both:
             self._realtime,
             host=options.host,
             ssl_context=options.ssl_context,
-            keep_alive_timeout=self._realtime.limits.keep_alive_timeout,
-            body_timeout=self._realtime.limits.body_timeout,
             on_listening=note_address,
         )

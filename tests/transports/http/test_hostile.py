@@ -33,6 +33,8 @@ LIMITS = Limits(
     handshake_timeout=1,
     write_timeout=0.5,
     close_timeout=0.2,
+    body_timeout=1,
+    keep_alive_timeout=1,
     max_message_bytes=50_000,
 )
 
@@ -218,7 +220,7 @@ async def test_three_thousand_hostile_peers_leave_nothing_and_healthy_ones_are_s
     gc.freeze()
     request.addfinalizer(gc.unfreeze)
     pause = LIMITS.close_timeout + 0.1
-    async with serving(limits=LIMITS, body_timeout=1, keep_alive_timeout=1) as (app, address):
+    async with serving(limits=LIMITS) as (app, address):
         # What is allocated once, by whoever comes first, is not what is measured.
         await harass(address, 10 * len(HOSTILE), chance)
         await until_alone(pause)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
+from attrs import evolve
 
 from tests.transports.http.peers import (
     GET,
@@ -66,7 +67,7 @@ async def test_who_sends_nothing_is_told_nothing_and_closed() -> None:
 
 async def test_a_connection_that_rests_is_closed_in_the_end() -> None:
     async with (
-        serving(limits=PATIENT, keep_alive_timeout=0.3) as (_, address),
+        serving(limits=evolve(PATIENT, keep_alive_timeout=0.3)) as (_, address),
         open_peer(address) as peer,
     ):
         for _ in range(3):
@@ -88,7 +89,7 @@ async def test_a_request_that_begins_while_another_is_answered_has_the_time_of_a
 
 
 async def test_a_body_that_takes_too_long_is_answered_with_408_and_its_handler_cancelled() -> None:
-    async with serving(limits=PATIENT, body_timeout=0.2) as (app, address):
+    async with serving(limits=evolve(PATIENT, body_timeout=0.2)) as (app, address):
         for head in (POST, http("/wait", method="POST", headers=["Content-Length: 10"])):
             async with open_peer(address) as peer:
                 with trio.fail_after(2):
@@ -99,7 +100,7 @@ async def test_a_body_that_takes_too_long_is_answered_with_408_and_its_handler_c
 
 
 async def test_a_body_that_came_in_time_is_the_end_of_its_deadline() -> None:
-    async with serving(limits=PATIENT, body_timeout=0.2) as (app, address):
+    async with serving(limits=evolve(PATIENT, body_timeout=0.2)) as (app, address):
         async with open_peer(address) as peer:
             await peer.send(http("/wait", method="POST", body=b"abc"))
             await app.until(waiting=1)
@@ -149,7 +150,7 @@ async def test_an_answer_before_the_whole_body_closes_the_connection_and_says_so
 
 async def test_a_stream_does_not_wait_for_the_body_of_its_request() -> None:
     request = http("/stream", headers=["Content-Length: 10"])
-    async with serving(limits=PATIENT, body_timeout=0.2) as (app, address):
+    async with serving(limits=evolve(PATIENT, body_timeout=0.2)) as (app, address):
         async with open_peer(address) as peer:
             await peer.send(request)
             await peer.begun_stream()
@@ -322,8 +323,6 @@ async def test_a_peer_that_is_switched_off_is_noticed_by_the_kernel() -> None:
         {},
         RealtimeAgent(quick, limits=limits),
         ssl_context=None,
-        keep_alive_timeout=1,
-        body_timeout=1,
         max_body_bytes=1,
     )
     with trio.socket.socket() as each:

@@ -323,7 +323,7 @@ async def test_a_connection_is_kept_for_as_long_as_the_limits_say() -> None:
 async def test_what_is_no_resource_is_told_so_in_json() -> None:
     async with serving(prefix="/agent") as (_, address):
         nothing = await get(address, "/nothing")
-        assert error_of(nothing) == (404, "unknown_session")
+        assert error_of(nothing) == (404, "not_found")
         assert "/agent" in nothing.json["error"]["message"]
         assert error_of(await get(address, "/task"))[0] == 404
         for path, method, allowed in (

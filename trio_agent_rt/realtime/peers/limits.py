@@ -45,8 +45,9 @@ class Limits:
             headers of an HTTP request. The default is that of `websockets`.
         body_timeout: seconds for the whole body of an HTTP request; the default fits the
             biggest one at 35 kB/s.
-        keep_alive_timeout: seconds for the next HTTP request on the same connection; the
-            default is Hypercorn's.
+        keep_alive_timeout: seconds for the next HTTP request on the same connection. The
+            default is what nginx gives its clients, and more than it gives itself as a
+            client of ours (60 s), so that it is not us who close what it is about to use.
         write_timeout: seconds for a peer to take what is written to it, at most 256 KiB
             at a time; the default fits a line of 26 kB/s.
         close_timeout: seconds for a peer to answer a close; what a shutdown has left for

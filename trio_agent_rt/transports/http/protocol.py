@@ -46,8 +46,6 @@ class Service:
     config: Config
     context: WorkerContext
     state: dict[str, Any] = field(factory=dict[str, Any], repr=False)
-    keep_alive_timeout: float
-    body_timeout: float
     max_body_bytes: int
 
 

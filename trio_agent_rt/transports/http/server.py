@@ -28,10 +28,6 @@ __all__ = ["serve_app", "serve_app_at"]
 
 _log = logging.getLogger(__name__)
 
-# What nginx gives its clients (keepalive_timeout), and more than it gives itself as a client
-# of ours (60 s), so that it is not us who close a connection that it is about to use.
-_KEEP_ALIVE_TIMEOUT = 75.0
-
 # What a body may have beside a message of the greatest size: the application's own limit
 # is to be met first, since it knows what to say.
 _BODY_SLACK = 64 * 1024
@@ -44,8 +40,6 @@ async def serve_app(
     host: str | None = "127.0.0.1",
     port: int = 8081,
     ssl_context: ssl.SSLContext | None = None,
-    keep_alive_timeout: float = _KEEP_ALIVE_TIMEOUT,
-    body_timeout: float = 30.0,
     max_body_bytes: int | None = None,
     task_status: trio.TaskStatus[HTTPAddress] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -70,9 +64,10 @@ async def serve_app(
     0.8 s is cut.
 
     HTTP/1.1 alone is spoken: HTTP/2 is refused in its own words, so that clients come again
-    with HTTP/1.1, and an `Upgrade` is ignored. A head that is
-    not there within `limits.handshake_timeout` is answered with 408, a peer that does not
-    take what is written within `limits.write_timeout` is cut.
+    with HTTP/1.1, and an `Upgrade` is ignored. A head that is not there within
+    `limits.handshake_timeout` is answered with 408, and so is a body that is not there
+    within `limits.body_timeout`; a peer that does not take what is written within
+    `limits.write_timeout` is cut.
 
     Args:
         app: any ASGI 3 application that runs under Trio.
@@ -80,8 +75,6 @@ async def serve_app(
         host: an address, a name (every address that it has), or None for every interface.
         port: 0 takes a free one, the same at every address.
         ssl_context: for TLS; None for none.
-        keep_alive_timeout: seconds that a connection is kept between two requests.
-        body_timeout: seconds for a request's whole body; more is answered with 408.
         max_body_bytes: of one request; more is answered with 413. None: a little more than
             `limits.max_message_bytes`.
 
@@ -107,8 +100,6 @@ async def serve_app(
         realtime,
         host=host,
         ssl_context=ssl_context,
-        keep_alive_timeout=keep_alive_timeout,
-        body_timeout=body_timeout,
         max_body_bytes=max_body_bytes,
         on_listening=announce,
     )
@@ -121,8 +112,6 @@ async def serve_app_at(
     *,
     host: str | None,
     ssl_context: ssl.SSLContext | None = None,
-    keep_alive_timeout: float = _KEEP_ALIVE_TIMEOUT,
-    body_timeout: float = 30.0,
     max_body_bytes: int | None = None,
     on_listening: Callable[[HTTPAddress], None],
 ) -> None:
@@ -135,11 +124,8 @@ async def serve_app_at(
     if max_body_bytes is None:
         max_body_bytes = realtime.limits.max_message_bytes + _BODY_SLACK
     try:
-        _check_positive(
-            keep_alive_timeout=keep_alive_timeout,
-            body_timeout=body_timeout,
-            max_body_bytes=max_body_bytes,
-        )
+        if not max_body_bytes > 0:
+            raise ValueError(f"max_body_bytes must be more than 0, not {max_body_bytes!r}")
         if ssl_context is not None and _prefers_http2(ssl_context):
             raise ValueError(
                 "ssl_context would have browsers speak HTTP/2, which is not spoken here: "
@@ -152,8 +138,6 @@ async def serve_app_at(
             lifespan.state,
             realtime,
             ssl_context=ssl_context,
-            keep_alive_timeout=keep_alive_timeout,
-            body_timeout=body_timeout,
             max_body_bytes=max_body_bytes,
         )
         address = http_address_of(listeners, host=host, secure=ssl_context is not None)
@@ -166,12 +150,6 @@ async def serve_app_at(
     finally:
         for listener in listeners:
             listener.socket.close()
-
-
-def _check_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be more than 0, not {value!r}")
 
 
 def _prefers_http2(context: ssl.SSLContext) -> bool:

@@ -77,8 +77,6 @@ def receiver(
     realtime: RealtimeAgent,
     *,
     ssl_context: ssl.SSLContext | None,
-    keep_alive_timeout: float,
-    body_timeout: float,
     max_body_bytes: int,
 ) -> Callable[[trio.SocketStream, NoteProven], HTTPVisit]:
     """Makes the visits of one server.
@@ -96,8 +94,6 @@ def receiver(
         config=config,
         context=WorkerContext(None),
         state=state,
-        keep_alive_timeout=keep_alive_timeout,
-        body_timeout=body_timeout,
         max_body_bytes=max_body_bytes,
     )
 
@@ -288,7 +284,7 @@ class HTTPVisit:
             return
         self._note_proven(False)
         self._state = "resting"
-        self._life.deadline = trio.current_time() + self._service.keep_alive_timeout
+        self._life.deadline = trio.current_time() + self._limits.keep_alive_timeout
         if self._protocol.http.trailing_data[0] or not self._inlet.empty:
             self._begin_asking()
 
@@ -333,7 +329,7 @@ class HTTPVisit:
         self._pending = PendingRequest(
             exchange,
             name=f"{self}: {method} {path}",
-            body_timeout=self._service.body_timeout,
+            body_timeout=self._limits.body_timeout,
             max_body_bytes=self._service.max_body_bytes,
             on_heard=functools.partial(self._note_proven, True),
         )

@@ -30,7 +30,8 @@ _CODES = {
     400: "bad_message",
     401: "unauthorized",
     403: "forbidden",
-    404: "unknown_session",
+    # Of a path, not of a session: a client with a wrong URL has not lost its session.
+    404: "not_found",
     408: "bad_message",
     409: "busy",
     413: "too_large",

@@ -134,8 +134,6 @@ async def serve_sse(
         realtime,
         host=host,
         ssl_context=ssl_context,
-        keep_alive_timeout=realtime.limits.keep_alive_timeout,
-        body_timeout=realtime.limits.body_timeout,
         on_listening=announce,
     )
 
