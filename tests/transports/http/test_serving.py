@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-from typing import Any
 
 import pytest
 import trio
@@ -34,12 +33,10 @@ async def test_it_says_where_it_listens() -> None:
         assert (await ask(address, http("/hello?to=you"))).json == {"hello": "you"}
 
 
-@pytest.mark.parametrize("name", ["keep_alive_timeout", "body_timeout", "max_body_bytes"])
-async def test_what_cannot_be_right_is_refused(name: str) -> None:
-    wrong: dict[str, Any] = {name: 0}
+async def test_what_cannot_be_right_is_refused() -> None:
     async with RealtimeAgent(quick) as realtime:
-        with pytest.raises(ValueError, match=name):
-            await serve_app(TestApp().quart, realtime, port=0, **wrong)
+        with pytest.raises(ValueError, match="max_body_bytes"):
+            await serve_app(TestApp().quart, realtime, port=0, max_body_bytes=0)
 
 
 async def test_a_port_in_use_is_named_and_leaves_nothing_open() -> None:
