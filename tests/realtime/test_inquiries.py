@@ -123,6 +123,9 @@ async def test_what_is_unknown_is_an_error() -> None:
             await ask(realtime, me, CancelTask(task_id="never")).wait()
         with pytest.raises(UnknownStep):
             await ask(realtime, me, ConfirmStep(step_id="never", approved=True)).wait()
+        confirm = ConfirmStep(step_id="never", approved=True, task_id="never")
+        with pytest.raises(UnknownTask):
+            await ask(realtime, me, confirm).wait()
 
 
 async def test_the_state_is_told_in_the_answer() -> None:

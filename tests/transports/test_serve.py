@@ -128,7 +128,7 @@ async def test_either_can_be_left_out(left_out: str) -> None:
 
 async def test_both_cannot_be_left_out() -> None:
     async with RealtimeAgent(quick) as realtime:
-        with pytest.raises(ValueError, match="nothing to serve"):
+        with pytest.raises(ValueError, match="nothing to serve"), trio.fail_after(5):
             await serve(realtime, websocket=None, sse=None)
 
 
@@ -140,7 +140,10 @@ async def test_a_port_in_use_is_named_and_nothing_is_left_listening(taken_by: st
         free.close()
         ports = {"websocket": other, "sse": other, taken_by: port}
         async with RealtimeAgent(quick) as realtime:
-            with pytest.raises(OSError, match=f"127.0.0.1:{port} is in use: stop what"):
+            with (
+                pytest.raises(OSError, match=f"127.0.0.1:{port} is in use: stop what"),
+                trio.fail_after(5),
+            ):
                 await serve(
                     realtime,
                     websocket=WebSocketOptions(port=ports["websocket"]),
@@ -158,7 +161,7 @@ async def test_both_on_one_port_is_an_error_that_names_it() -> None:
     with _free_port() as free:
         port = free.getsockname()[1]
     async with RealtimeAgent(quick) as realtime:
-        with pytest.raises(OSError, match=f"127.0.0.1:{port} is in use"):
+        with pytest.raises(OSError, match=f"127.0.0.1:{port} is in use"), trio.fail_after(5):
             await serve(realtime, websocket=WebSocketOptions(port=port), sse=SSEOptions(port=port))
 
 
@@ -179,14 +182,14 @@ async def test_a_wrong_option_is_refused_and_nothing_is_left_listening(
         port = free.getsockname()[1]
     defaults = {"websocket": WebSocketOptions(port=port), "sse": SSEOptions(port=port)}
     async with RealtimeAgent(quick) as realtime:
-        with pytest.raises(ValueError, match=text):
+        with pytest.raises(ValueError, match=text), trio.fail_after(5):
             await serve(realtime, **{**defaults, **options})
         with pytest.raises(OSError, match="connect"):
             await trio.open_tcp_stream("127.0.0.1", port)
 
 
 async def test_a_realtime_agent_that_is_not_open_cannot_be_served() -> None:
-    with pytest.raises(RuntimeError, match="is not open"):
+    with pytest.raises(RuntimeError, match="is not open"), trio.fail_after(5):
         await serve(RealtimeAgent(quick), websocket=FREE[0], sse=FREE[1])
 
 

@@ -100,8 +100,8 @@ async def serve(
         RuntimeError: when `realtime` is not open.
 
     Cancellation: ends all connections in good order first, within a second. If
-    `realtime` was cancelled by the same, its tasks end before, and their last messages
-    are sent.
+    `realtime` shuts down, be it by the same cancel, its tasks end before, within its own
+    bound, and their last messages are sent.
     """
     if realtime.phase == "closed":
         raise RuntimeError("the RealtimeAgent is not open: serve it inside its `async with`")

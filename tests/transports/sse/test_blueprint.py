@@ -246,12 +246,12 @@ def test_paths_that_cannot_be_are_refused(fields: Any, text: str) -> None:
 @pytest.mark.parametrize("prefix", ["agent", "/agent/", "/", "/a?b", "/<a>", "/#"])
 async def test_a_prefix_that_cannot_be_is_refused(prefix: str) -> None:
     async with RealtimeAgent(quick) as realtime:
-        with pytest.raises(ValueError, match="prefix must begin"):
+        with pytest.raises(ValueError, match="prefix must begin"), trio.fail_after(5):
             await serve_sse(realtime, port=0, prefix=prefix)
 
 
 async def test_a_realtime_agent_that_is_not_open_cannot_be_served() -> None:
     realtime = RealtimeAgent(quick)
     for serve in (serve_sse, functools.partial(serve_app, QuartTrio("an_app"))):
-        with pytest.raises(RuntimeError, match="is not open"):
+        with pytest.raises(RuntimeError, match="is not open"), trio.fail_after(5):
             await serve(realtime, port=0)

@@ -58,7 +58,9 @@ class Inquiry:
             raise self._refusal
         assert self.answer is not None
         if self.answer.outcome == "unknown":
-            if isinstance(self.command, ConfirmStep):
+            task_id = getattr(self.command, "task_id", None)
+            known = task_id is None or self._client.session.knows(task_id)
+            if isinstance(self.command, ConfirmStep) and known:
                 raise UnknownStep("stepId: no step of that id has asked for a confirmation")
             raise UnknownTask("taskId: the session has no such task")
         return self.answer

@@ -83,8 +83,8 @@ async def serve_app(
         ValueError: when an argument cannot be right.
         RuntimeError: when `realtime` is not open, or the application could not start.
 
-    Cancellation: ends answers in good order first, within a second. If `realtime` was
-    cancelled by the same, its tasks end before.
+    Cancellation: ends answers in good order first, within a second. If `realtime` shuts
+    down, be it by the same cancel, its tasks end before, within its own bound.
     """
     if realtime.phase == "closed":
         raise RuntimeError("the RealtimeAgent is not open: serve the app inside its `async with`")

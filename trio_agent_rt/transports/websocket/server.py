@@ -73,7 +73,8 @@ async def serve_websocket(
         RuntimeError: when `realtime` is not open.
 
     Cancellation: closes the connections with 1001 first, within a second. If `realtime`
-    was cancelled by the same, its tasks end before, and their last messages are sent.
+    shuts down, be it by the same cancel, its tasks end before, within its own bound, and
+    their last messages are sent.
     """
     if realtime.phase == "closed":
         raise RuntimeError("the RealtimeAgent is not open: serve it inside its `async with`")
