@@ -27,6 +27,7 @@ AgentRTError
 ├── TaskFailed               raised to who waits for a result: the task failed
 ├── TaskCancelled            raised to who waits for a result: the task was cancelled
 ├── ConnectionRejected       a handshake was refused (has an HTTP status)
+├── Exposed                  other machines could connect, and nobody is asked who they are
 └── ClientError              what a client meets
     ├── ConnectFailed          the server is not there or does not answer
     ├── CommandTimedOut        the server did not answer a command in time
@@ -62,6 +63,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectionLost",
     "ConnectionRejected",
+    "Exposed",
     "Forbidden",
     "LLMError",
     "MessageTooLarge",
@@ -266,6 +268,23 @@ class ConnectionRejected(AgentRTError):
         self.status = status
         self.message = message
         self.headers: dict[str, str] = dict(headers or {})
+
+
+class Exposed(AgentRTError, ValueError):
+    """Other machines could connect, and nobody would be asked who they are.
+
+    Args:
+        host: where the server was to listen; None for every interface.
+    """
+
+    def __init__(self, host: str | None) -> None:
+        where = "every interface" if host is None else host
+        super().__init__(
+            f"other machines can connect to {where}, and nobody would be asked who they are: "
+            "pass authenticate=BearerTokens({token: name}) or a hook of your own, listen at "
+            "127.0.0.1, or pass allow_anonymous=True if whoever can connect may use the agent"
+        )
+        self.host = host
 
 
 class ClientError(AgentRTError):

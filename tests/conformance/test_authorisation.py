@@ -33,7 +33,7 @@ OF_ANN = ("anns step", "anns question", "anns-task")
 
 MADE_UP = Ids(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
 
-HTTP_ALONE = {"cancel": "unknown_task", "confirm": "unknown_step"}
+HTTP_ALONE = {"cancel": "unknown_task", "confirm": "unknown_task"}
 """Where a WebSocket is told the outcome `unknown`."""
 
 

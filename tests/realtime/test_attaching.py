@@ -23,6 +23,7 @@ from trio_agent_rt.protocol import (
     new_epoch,
 )
 from trio_agent_rt.realtime import Action, Limits, Principal, RealtimeAgent, SessionInfo
+from trio_agent_rt.realtime.registry import REMEMBERED_ENDS
 
 from .viewing import TaskCompleted, Viewer, quick, stepping, viewer
 
@@ -181,3 +182,36 @@ async def test_one_principal_cannot_take_all_connections() -> None:
                 with pytest.raises(TooManyConnections, match="the server has"):
                     realtime.check_connect(principal=Principal("carl"))
         realtime.check_connect(principal=ANN)
+
+
+async def test_who_opens_many_sessions_costs_nobody_else_theirs() -> None:
+    async with RealtimeAgent(quick, limits=Limits(max_sessions=3)) as realtime:
+        async with viewer(realtime, principal=ANN) as ann:
+            anns = ann.connection.session_id
+        for _ in range(5):
+            async with viewer(realtime, principal=BOB):
+                pass
+        realtime.check_connect(session_id=anns, principal=ANN)
+
+
+async def test_a_task_that_the_application_submits_for_somebody_is_theirs() -> None:
+    async with RealtimeAgent(stepping) as realtime:
+        hers = realtime.submit("hang", principal=ANN).session_id
+        anyones = realtime.submit("hang").session_id
+        realtime.check_connect(session_id=hers, principal=ANN)
+        realtime.check_connect(session_id=anyones, principal=BOB)
+        with pytest.raises(UnknownSession):
+            realtime.check_connect(session_id=hers, principal=BOB)
+
+
+async def test_the_ends_of_many_sessions_are_remembered_within_bounds() -> None:
+    async with RealtimeAgent(quick, linger=0) as realtime:
+        ended: list[str] = []
+        for _ in range(REMEMBERED_ENDS + 1):
+            async with viewer(realtime) as me:
+                ended.append(me.connection.session_id)
+        with pytest.raises(SessionEnded):
+            realtime.check_connect(session_id=ended[1])
+        with pytest.raises(UnknownSession) as caught:
+            realtime.check_connect(session_id=ended[0])
+        assert not isinstance(caught.value, SessionEnded)

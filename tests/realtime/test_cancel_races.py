@@ -290,9 +290,15 @@ async def test_the_terminal_message_comes_after_the_last_finally_block() -> None
             async with run.step("work"):
                 await trio.sleep_forever()
 
+    class Told:
+        gone = False
+
+        def __call__(self, completed: TaskCompleted) -> None:
+            order.append(completed.outcome)
+
     async with RealtimeAgent(agent) as realtime:
         running = realtime.submit("x")
-        running.on_ended.append(lambda completed: order.append(completed.outcome))
+        running.on_ended.append(Told())
         await trio.testing.wait_all_tasks_blocked()
         receipt = await running.cancel("now")
         assert order == ["background ended", "cancelled"]

@@ -6,6 +6,7 @@ import pytest
 import trio
 import trio.testing
 
+from trio_agent_rt.agent import TaskRun
 from trio_agent_rt.errors import (
     Busy,
     RateLimited,
@@ -24,6 +25,7 @@ from trio_agent_rt.protocol import (
     SubmitTask,
 )
 from trio_agent_rt.realtime import ANONYMOUS, Inquiry, Limits, Principal, RealtimeAgent
+from trio_agent_rt.realtime.peers.commands import MAX_WAITING_CANCELS
 from trio_agent_rt.realtime.registry import REMEMBERED_CLIENTS
 
 from .viewing import (
@@ -202,3 +204,38 @@ async def test_a_server_that_has_shut_down_answers_nothing() -> None:
         await realtime.shut_down()
         with pytest.raises(ShuttingDown):
             ask(realtime, me, GetState())
+
+
+async def test_cancels_that_nobody_waits_for_any_more_keep_nobody_from_waiting() -> None:
+    cleaned = trio.Event()
+
+    async def agent(task: str, run: TaskRun) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            async with run.cleanup():
+                await cleaned.wait()
+
+    async with RealtimeAgent(agent) as realtime, viewer(realtime) as me:
+        await ask(realtime, me, SubmitTask(task="x", task_id="t")).wait()
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(MAX_WAITING_CANCELS):
+            with trio.CancelScope() as left:
+                left.cancel()
+                await ask(realtime, me, CancelTask(task_id="t")).wait()
+        waiting = ask(realtime, me, CancelTask(task_id="t"))
+        cleaned.set()
+        assert (await waiting.wait()).outcome == "cancelled"
+
+
+async def test_a_command_of_many_bytes_is_refused_without_being_read() -> None:
+    limits = Limits(command_burst=2)
+    async with RealtimeAgent(quick, limits=limits) as realtime:
+        async with viewer(realtime, principal=ANN) as ann, viewer(realtime, principal=BOB) as bob:
+            hers, his = ann.connection.client_id, bob.connection.client_id
+            for unknown in ((), ("never-was",), (his, "never-was")):
+                with pytest.raises(UnknownSession):
+                    realtime.check_size(unknown, ANN, 20_000)
+            realtime.check_size(("never-was", hers), ANN, 20_000)
+            with pytest.raises(RateLimited):
+                realtime.check_size((his, hers), ANN, 20_000)

@@ -8,9 +8,9 @@ import trio.testing
 
 from tests.realtime.viewing import Viewer, stepping, viewer
 from trio_agent_rt.agent import TaskRun
-from trio_agent_rt.errors import UnknownSession
+from trio_agent_rt.errors import SessionEnded, UnknownSession
 from trio_agent_rt.protocol import PlanCreated, StepStarted, SubmitTask, TaskCompleted
-from trio_agent_rt.realtime import RealtimeAgent
+from trio_agent_rt.realtime import ANONYMOUS, RealtimeAgent
 
 
 async def _leave(me: Viewer) -> str:
@@ -139,3 +139,45 @@ async def test_looking_at_a_task_of_the_application_and_leaving_does_not_end_it(
         with pytest.raises(ValueError, match="has ended already"):
             realtime.submit("y", session=running.session_id, task_id="of the viewer")
         assert await running.result() == "finished"
+
+
+async def test_a_command_beside_a_connection_that_has_gone_stops_no_clock(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with RealtimeAgent(stepping, linger=30) as realtime:
+        async with viewer(realtime) as me:
+            client_id = me.connection.client_id
+        await trio.sleep(20)
+        submit = SubmitTask(task="hang")
+        answer = await realtime.ask(submit, client_id=client_id, principal=ANONYMOUS, size=1).wait()
+        task = realtime.submit("x", session=me.connection.session_id, task_id=answer.task_id)
+        await trio.sleep(9)
+        assert task.completed is None
+        await trio.sleep(2)
+        assert task.completed is not None
+        assert task.completed.outcome == "cancelled"
+        with pytest.raises(UnknownSession):
+            realtime.ask(submit, client_id=client_id, principal=ANONYMOUS, size=1)
+
+
+async def test_nothing_is_added_to_a_session_whose_time_is_over() -> None:
+    ending = trio.Event()
+
+    async def agent(task: str, run: TaskRun) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            async with run.cleanup():
+                await ending.wait()
+
+    async with RealtimeAgent(agent, linger=0, busy="parallel") as realtime:
+        async with viewer(realtime) as me:
+            me.send(SubmitTask(task="x"))
+            await trio.testing.wait_all_tasks_blocked()
+        client_id = me.connection.client_id
+        inquiry = realtime.ask(
+            SubmitTask(task="y"), client_id=client_id, principal=ANONYMOUS, size=1
+        )
+        with pytest.raises(SessionEnded):
+            await inquiry.wait()
+        ending.set()

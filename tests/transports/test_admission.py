@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.realtime import ANONYMOUS, Principal, Tickets
@@ -81,6 +82,8 @@ async def test_without_a_hook_everybody_is_anonymous() -> None:
         ({"Authorization": "Bearer bad"}, (), 401),
         ({"Authorization": "Bearer bad"}, ("bearer.good",), 401),
         ({"Authorization": "Bearer bad", "Cookie": "user=eve"}, (), 401),
+        ({"Authorization": "Bearer not one at all!"}, (), 401),
+        ({"Authorization": "bearer"}, (), 401),
         ({}, ("trio-agent-rt", "bearer.good"), ANN),
         ({}, ("trio-agent-rt", "bearer.bad"), 401),
     ],
@@ -122,6 +125,43 @@ async def test_a_ticket_that_is_no_good_is_refused_with_one_and_the_same_text() 
             assert (wrong.value.status, wrong.value.message) == (401, TICKET_TEXT)
             assert wrong.value.headers == {"WWW-Authenticate": "Bearer"}
             assert ticket not in repr(wrong.value)
+
+
+async def test_a_ticket_is_no_way_to_another_ticket() -> None:
+    doors = admission(Hook())
+    good = await doors.issue_ticket(asked({"Cookie": "user=ann"}), loopback=False)
+    with pytest.raises(ConnectionRejected):
+        await doors.issue_ticket(asked(ticket=good), loopback=False)
+    assert await doors.identify(asked(ticket=good), loopback=False) == ANN
+
+
+async def test_a_ticket_is_good_at_the_door_where_it_was_issued_alone() -> None:
+    tickets, hook = Tickets(), Hook()
+    guarded = Admission(tickets=tickets, authenticate=hook)
+    same = Admission(tickets=tickets, authenticate=hook)
+    other = Admission(tickets=tickets, authenticate=Hook())
+    unguarded = Admission(tickets=tickets)
+    for elsewhere in (other, guarded):
+        ticket = await unguarded.issue_ticket(asked(), loopback=False)
+        with pytest.raises(ConnectionRejected):
+            await elsewhere.identify(asked(ticket=ticket), loopback=False)
+    ticket = await guarded.issue_ticket(asked({"Cookie": "user=ann"}), loopback=False)
+    assert await same.identify(asked(ticket=ticket), loopback=False) == ANN
+    # The application itself may give one to whomever it likes.
+    assert await other.identify(asked(ticket=tickets.issue(BOB)), loopback=False) == BOB
+
+
+async def test_a_hook_that_does_not_decide_in_time_is_not_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    async def hook(request: Request) -> Principal:
+        await trio.sleep_forever()
+        return ANN
+
+    with pytest.raises(ConnectionRejected) as late:
+        await admission(hook, timeout=10).identify(asked(), loopback=False)
+    assert trio.current_time() == pytest.approx(10, abs=0.1)
+    assert (late.value.status, late.value.headers) == (503, {"Retry-After": "1"})
 
 
 async def test_a_ticket_works_where_nobody_is_asked_who_they_are_too() -> None:

@@ -2,7 +2,7 @@
 
 from .access import ANONYMOUS, Action, Authorize, Principal, SessionInfo, Tickets
 from .follower import Follower
-from .peers import Connection, Framing, Inquiry, Limits, RateLimit
+from .peers import COMMAND_BYTES, Connection, Framing, Inquiry, Limits, RateLimit
 from .server import RealtimeAgent
 from .session import BusyPolicy, Session
 from .supervisor import Phase, ungrouped
@@ -10,6 +10,7 @@ from .task import Agent, EndedTask, RunningTask
 
 __all__ = [
     "ANONYMOUS",
+    "COMMAND_BYTES",
     "Action",
     "Agent",
     "Authorize",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from ..errors import SessionEnded, TooManyConnections, UnknownSession
+from ..errors import RateLimited, SessionEnded, TooManyConnections, UnknownSession
 from ..protocol import Position
 from .access import ANONYMOUS, Principal
 from .peers import Client, Limits
@@ -78,17 +78,18 @@ class SessionRegistry:
             TooManyConnections: when there is no room.
         """
         self._check_room(principal)
+        owner = None if room else principal
         if session_id is None:
             session = None if last is None else self._by_epoch.get(last.epoch)
             if session is not None and session.allows(principal, "attach"):
                 return session
             if last is not None:
                 self._check_not_ended(principal, last.epoch)
-            self._make_room()
+            self._make_room(owner)
             return None
         session = self._sessions.get(session_id)
         if session is None and room:
-            self._make_room()
+            self._make_room(owner)
             return None
         if session is None:
             self._check_not_ended(principal, session_id)
@@ -104,7 +105,7 @@ class SessionRegistry:
         Raises:
             TooManyConnections: when there is no room for it.
         """
-        self._make_room()
+        self._make_room(owner)
         session = self._make(session_id or secrets.token_urlsafe(24), owner, room)
         self._sessions[session.id] = session
         self._by_epoch[session.log.position.epoch] = session
@@ -143,6 +144,25 @@ class SessionRegistry:
             oldest, _ = gone.popitem(last=False)
             self._clients.pop(oldest, None)
 
+    def check_size(self, client_ids: Iterable[str], principal: Principal, size: int) -> None:
+        """Raise what keeps a command of many bytes from being read at all.
+
+        Args:
+            client_ids: what may be its `clientId`, without its having been read.
+            size: in bytes; it counts as that many commands as `Client.may_send` says.
+
+        Raises:
+            UnknownSession: when none of them is a client of `principal`.
+            RateLimited: when the first that is has sent too much.
+        """
+        for client_id in client_ids:
+            client = self._clients.get(client_id)
+            if client is not None and client.principal == principal:
+                if not client.may_send(size):
+                    raise RateLimited("too many commands")
+                return
+        raise _no_such_client()
+
     def client(self, client_id: str, principal: Principal) -> Client:
         """The client of that id.
 
@@ -151,7 +171,7 @@ class SessionRegistry:
         """
         client = self._clients.get(client_id)
         if client is None or client.principal != principal:
-            raise UnknownSession("clientId: no such client; it may have been gone for too long")
+            raise _no_such_client()
         return client
 
     def _check_room(self, principal: Principal) -> None:
@@ -168,12 +188,20 @@ class SessionRegistry:
         if name in self._ended and self._ended[name] in {None, principal}:
             raise SessionEnded("the session has ended for good")
 
-    def _make_room(self) -> None:
-        """The oldest session that nobody watches and that runs nothing waits no longer."""
+    def _make_room(self, owner: Principal | None) -> None:
+        """The oldest session that nobody watches and that runs nothing waits no longer.
+
+        One of the same owner if there is any: who opens many costs nobody else theirs.
+        """
         if len(self) < self._limits.max_sessions:
             return
-        for session in self._sessions.values():
-            if session.idle:
-                session.end()
-                return
+        idle = [each for each in self._sessions.values() if each.idle]
+        own = [each for each in idle if owner is not None and each.owner == owner]
+        for session in (*own, *idle):
+            session.end()
+            return
         raise TooManyConnections("the server has as many sessions as it may")
+
+
+def _no_such_client() -> UnknownSession:
+    return UnknownSession("clientId: no such client; it may have been gone for too long")

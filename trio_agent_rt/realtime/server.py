@@ -101,7 +101,7 @@ class RealtimeAgent:
         self.drain_timeout = drain_timeout
         self.authorize = authorize
         self.limits: Limits = limits or Limits()
-        self.tickets: Tickets = Tickets()
+        self.tickets: Tickets = Tickets(lifetime=self.limits.ticket_lifetime)
         """Through which a page hands over who it is where it can set no header."""
         self._registry = SessionRegistry(
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
@@ -186,6 +186,7 @@ class RealtimeAgent:
         *,
         context: Mapping[str, Any] | None = None,
         session: str | None = None,
+        principal: Principal | None = None,
         task_id: str | None = None,
     ) -> RunningTask:
         """Start a task from inside the process, or queue it, as the busy policy says.
@@ -196,6 +197,8 @@ class RealtimeAgent:
             task: its text.
             context: whatever else the agent is to know.
             session: the id of the session to run it in, or None for a new one of its own.
+            principal: whose a new session is, as if it had opened it. None: whoever is
+                given its id, which cannot be guessed, may attach to it and steer it.
             task_id: or None for a random one. The id of a task that runs in that session
                 gives that task.
 
@@ -211,7 +214,7 @@ class RealtimeAgent:
             raise ValueError(f"task must be a text that says something, not {task!r}")
         if self.phase != "serving":
             raise ShuttingDown("the RealtimeAgent is not open, or is shutting down")
-        target = self._registry.open(None) if session is None else self._registry.find(session)
+        target = self._registry.open(principal) if session is None else self._registry.find(session)
         running, _ = target.submit(task, context or {}, task_id, needs_viewer=False)
         if isinstance(running, RunningTask):
             return running
@@ -308,6 +311,20 @@ class RealtimeAgent:
         if self.phase in {"cancelling", "closed"}:
             raise ShuttingDown("the server is shutting down")
         return self._registry.choose(principal, session_id, last, room=room)
+
+    def check_size(self, client_ids: Iterable[str], principal: Principal, size: int) -> None:
+        """Raise what keeps a command of many bytes, beside a connection, from being read.
+
+        Args:
+            client_ids: what may be its `clientId`, without its having been read.
+            principal: on whose behalf the peer speaks.
+            size: of the command, in bytes.
+
+        Raises:
+            UnknownSession: when none of them is a client of `principal`.
+            RateLimited: when it has sent too much.
+        """
+        self._registry.check_size(client_ids, principal, size)
 
     def ask(self, command: Command, *, client_id: str, principal: Principal, size: int) -> Inquiry:
         """Carry out a command that came beside its client's connection. Never waits.

@@ -23,7 +23,7 @@ import attrs
 import trio
 
 from ..agent.confirmation import Decision
-from ..errors import Busy, ShuttingDown
+from ..errors import Busy, SessionEnded, ShuttingDown
 from ..events import Encoded, EventLog, SessionView, encode
 from ..protocol import (
     CloseCode,
@@ -228,6 +228,7 @@ class Session:
 
         Raises:
             Busy: when a task runs and the policy is to reject, or there is no room.
+            SessionEnded: when nobody came back to it in time.
             ShuttingDown: when the server takes no new work.
         """
         if task_id is not None and self.knows(task_id):
@@ -239,6 +240,9 @@ class Session:
         if server.phase != "serving":
             raise ShuttingDown("the server is shutting down and takes no new tasks")
         self._refuse_if_busy()
+        lonely = needs_viewer and not self._connections
+        if lonely and self._expired:
+            raise SessionEnded("the session is about to end: its last connection did not come back")
         task_id = task_id or uuid.uuid4().hex
         task = RunningTask(
             self,
@@ -258,7 +262,10 @@ class Session:
         self._known_ids[task_id] = None
         if len(self._known_ids) > REMEMBERED_IDS:
             self._known_ids.popitem(last=False)
-        self._live_on()
+        if not lonely:
+            self._live_on()
+        else:
+            self._linger_if_left()  # its peer sent this beside a connection that has gone
         if waits:
             self._queue.append(task)
             return task, "queued"

@@ -24,7 +24,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import trio
 from attrs import frozen
@@ -50,7 +50,7 @@ from ..protocol import (
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Agent", "EndedTask", "RunningTask"]
+__all__ = ["Agent", "EndedTask", "RunningTask", "WaitsForEnd"]
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +79,19 @@ class EndedTask:
     """Its terminal message, as it went over the wire."""
     late_answers: Mapping[str, Outcome]
     """What an answer to the question of a step comes to now, by the step's id."""
+
+
+class WaitsForEnd(Protocol):
+    """Somebody who is told, with a call, that a task has ended."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits any more."""
+        ...
+
+    def __call__(self, completed: TaskCompleted) -> None:
+        """It has ended, so."""
+        ...
 
 
 class RunningTask:
@@ -117,7 +130,7 @@ class RunningTask:
             cleanup_timeout=cleanup_timeout,
             wall_clock=time.time,
         )
-        self.on_ended: list[Callable[[TaskCompleted], None]] = []
+        self.on_ended: list[WaitsForEnd] = []
         """Called, in order, right after the terminal message was published."""
         self._session = session
         self._throttle = Throttle(broadcast_interval)

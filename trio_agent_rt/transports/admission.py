@@ -13,11 +13,13 @@ ticket, or learn whether a token is good.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import TypeAlias, cast
 
+import trio
 from attrs import Factory, evolve, field, frozen
 
 from ..errors import ConnectionRejected
@@ -71,6 +73,7 @@ class Admission:
         own_ports: where else this server listens; looked at each time.
         authenticate: says who a peer is, or None for everybody is `ANONYMOUS`.
         choose_session: says what a peer is shown.
+        timeout: seconds for `authenticate` to decide.
     """
 
     tickets: Tickets
@@ -78,6 +81,7 @@ class Admission:
     own_ports: AbstractSet[int] = frozenset()
     authenticate: Authenticate | None = None
     choose_session: ChooseSession | None = None
+    timeout: float = math.inf
     _origins: OriginPolicy = field(init=False, default=Factory(_policy_of, takes_self=True))
 
     async def admit(self, asked: Request, *, loopback: bool) -> Admitted:
@@ -116,6 +120,21 @@ class Admission:
         Cancellation: as for `admit`.
         """
         return await self._identified(self._screened(asked, loopback=loopback))
+
+    async def issue_ticket(self, asked: Request, *, loopback: bool) -> str:
+        """A ticket for whoever asks; a ticket itself is not enough to get one.
+
+        Args:
+            loopback: whether it came in at a loopback address.
+
+        Raises:
+            ConnectionRejected: when it may not come in.
+
+        Cancellation: as for `admit`.
+        """
+        screened = self._screened(asked, loopback=loopback)
+        principal = await self._identified(screened, by_ticket=False)
+        return self.tickets.issue(principal, self._door)
 
     def check_origin(self, asked: Request, *, loopback: bool) -> None:
         """Refuse a request whose page may not come in; nobody is asked who they are.
@@ -162,23 +181,28 @@ class Admission:
             return _without_ambient_credentials(asked)
         return asked
 
-    async def _identified(self, asked: Request) -> Principal:
-        ticket = asked.ticket
-        if asked.bearer_token is None and ticket is not None:
-            return self._redeemed(ticket)
+    async def _identified(self, asked: Request, *, by_ticket: bool = True) -> Principal:
+        if by_ticket and asked.ticket is not None and not asked.offers_bearer:
+            return self._redeemed(asked.ticket)
         if self.authenticate is None:
             return ANONYMOUS
-        try:
-            principal = _principal(await self.authenticate(asked))
-        except Exception as wrong:
-            raise _rejection("authenticate", wrong) from None
+        principal: Principal | None = None
+        with trio.move_on_after(self.timeout):
+            try:
+                principal = _principal(await self.authenticate(asked))
+            except Exception as wrong:
+                raise _rejection("authenticate", wrong) from None
+        if principal is None:
+            _log.warning("authenticate has not decided within %g s", self.timeout)
+            late = "The server did not decide in time."
+            raise ConnectionRejected(503, late, {"Retry-After": "1"})
         if principal.expired:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             raise ConnectionRejected(401, "This has expired; authenticate anew.", challenge)
         return principal
 
     def _redeemed(self, ticket: str) -> Principal:
-        principal = self.tickets.redeem(ticket)
+        principal = self.tickets.redeem(ticket, self._door)
         if principal is None:
             # Whether there ever was such a ticket is nobody's business.
             raise ConnectionRejected(
@@ -187,6 +211,11 @@ class Admission:
                 {"WWW-Authenticate": "Bearer"},
             )
         return principal
+
+    @property
+    def _door(self) -> object:
+        """What tells it from others that ask in another way who somebody is."""
+        return self.authenticate or ANONYMOUS
 
     def _room(self, asked: Request, principal: Principal) -> str | None:
         if self.choose_session is None:

@@ -10,8 +10,9 @@ import socket
 import trio
 from attrs import frozen
 
+from ..errors import Exposed
+
 __all__ = [
-    "Exposed",
     "HTTPAddress",
     "SSEAddress",
     "WebSocketAddress",
@@ -64,23 +65,6 @@ class SSEAddress:
     """What all its URLs begin with: `http://127.0.0.1:8081`."""
     hosts: tuple[str, ...]
     """All addresses that it is bound to, all with the same port."""
-
-
-class Exposed(ValueError):
-    """Other machines could connect, and nobody would be asked who they are.
-
-    Args:
-        host: where the server was to listen.
-    """
-
-    def __init__(self, host: str | None) -> None:
-        where = "every interface" if host is None else host
-        super().__init__(
-            f"other machines can connect to {where}, and nobody would be asked who they are: "
-            "pass authenticate=BearerTokens({token: name}) or a hook of your own, listen at "
-            "127.0.0.1, or pass allow_anonymous=True if whoever can connect may use the agent"
-        )
-        self.host = host
 
 
 async def open_listeners(

@@ -123,6 +123,14 @@ class Request:
         return None
 
     @property
+    def offers_bearer(self) -> bool:
+        """Whether it has a bearer token, be it one that cannot be read."""
+        scheme = self.headers.get("authorization", "").lstrip().partition(" ")[0]
+        return scheme.lower() == "bearer" or any(
+            name.startswith(_BEARER_SUBPROTOCOL) for name in self.subprotocols
+        )
+
+    @property
     def ticket(self) -> str | None:
         """The ticket of `?ticket=`, or None if there is none."""
         return self.query.get("ticket") or None

@@ -15,6 +15,7 @@ import trio
 
 from ...agent import PlanningAgent, TaskRun, create_agent
 from ...agent.tools import default_tools
+from ...errors import Exposed
 from ...llm import create_llm
 from ...realtime import BusyPolicy, Limits, RealtimeAgent
 from ...transports import (
@@ -25,7 +26,7 @@ from ...transports import (
     WebSocketOptions,
 )
 from ...transports import serve as serve_both
-from ...transports.listeners import Exposed, is_loopback
+from ...transports.listeners import is_loopback
 from ..endings import Complaint, ExitCode
 from ..interrupts import Interrupts
 from ..lines import count, one_line, span

@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 
 Action: TypeAlias = Literal["attach", "submit", "cancel", "confirm", "read"]
 """What a principal wants: to be shown a session (present and past), to `submit` a task to
-it, `cancel` one of its tasks, answer (`confirm`) a question, or `read` its state or tools
-by a command."""
+it, `cancel` one of its tasks, answer (`confirm`) a question, or `read` its present state
+by a command. Tools are the server's, and told to everybody whom it lets in."""
 
 
 @frozen(kw_only=True)
@@ -27,8 +27,9 @@ class SessionInfo:
     id: str
     """Whoever knows it can name the session, so keep it out of logs."""
     owner: Principal | None
-    """Who opened it; None for a room that the application chose, and for a session that
-    the application's own `submit` opened."""
+    """Who opened it. None for a room that the application chose, and for a session that
+    the application's own `submit` opened for nobody: whoever was given its id may do
+    everything there, unless there is a hook to decide."""
 
 
 Authorize: TypeAlias = Callable[[Principal, Action, SessionInfo], bool]

@@ -24,14 +24,14 @@ class Principal:
             JWT), or None for no end. Its connections are closed with 4500 then.
 
     Raises:
-        ValueError: when the id is empty, or `expires_at` is no time.
+        ValueError: when the id is no text or empty, or `expires_at` is no time.
     """
 
     id: str
     expires_at: float | None = field(default=None, eq=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if not self.id:
+        if not _is_name(self.id):
             raise ValueError("a principal needs an id that tells it from others")
         # Of a wrong kind, it would be found out only when somebody waits for the time.
         if self.expires_at is not None and not _is_time(self.expires_at):
@@ -54,6 +54,10 @@ class Principal:
         if self.expires_at is None:
             return math.inf
         return trio.current_time() + self.expires_at - time.time()
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _is_time(value: object) -> bool:

@@ -7,7 +7,6 @@ URL: it works once, and not for long, so a URL that ends in a log is worth nothi
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections import OrderedDict
 
@@ -48,14 +47,19 @@ class Tickets:
         self._max_outstanding = max_outstanding
         self._max_of_one = max_of_one
         # In the order of their issue, which is that of their end.
-        self._waiting: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._waiting: OrderedDict[str, tuple[Principal, float, object]] = OrderedDict()
         self._of_one: dict[str, OrderedDict[str, None]] = {}
 
     def __repr__(self) -> str:
         return f"<Tickets waiting={len(self._waiting)}>"
 
-    def issue(self, principal: Principal) -> str:
-        """A new ticket, which stands for `principal` once."""
+    def issue(self, principal: Principal, door: object = None) -> str:
+        """A new ticket, which stands for `principal` once.
+
+        Args:
+            door: what found out who it is: the ticket is good at the same one alone. None
+                when it is the application that knows: good at every door.
+        """
         now = trio.current_time()
         while self._waiting and self._oldest_ends() <= now:
             self._void(next(iter(self._waiting)))
@@ -65,25 +69,38 @@ class Tickets:
         if len(self._waiting) >= self._max_outstanding:
             self._void(next(iter(self._waiting)))
         ticket = secrets.token_urlsafe(24)
-        self._waiting[ticket] = (principal, now + self.lifetime)
+        self._waiting[ticket] = (principal, now + self.lifetime, door)
         self._of_one.setdefault(principal.id, OrderedDict())[ticket] = None
         return ticket
 
-    def redeem(self, ticket: str) -> Principal | None:
-        """Whom `ticket` stands for; None if it is unknown, used or too old. It is used then."""
-        principal, ends = self._waiting.get(ticket, (None, -math.inf))
-        if principal is None:
-            return None
-        self._void(ticket)
-        return None if trio.current_time() >= ends or principal.expired else principal
+    def redeem(self, ticket: str, door: object = None) -> Principal | None:
+        """Whom `ticket` stands for; it is used then.
 
-    def _void(self, ticket: str) -> None:
-        principal, _ = self._waiting.pop(ticket)
+        Args:
+            door: where it was shown.
+
+        Returns:
+            None if it is unknown, used, too old, or of another door.
+        """
+        if ticket not in self._waiting:
+            return None
+        principal, ends, issued_at = self._void(ticket)
+        good = (
+            trio.current_time() < ends
+            and not principal.expired
+            and (issued_at is None or issued_at == door)
+        )
+        return principal if good else None
+
+    def _void(self, ticket: str) -> tuple[Principal, float, object]:
+        voided = self._waiting.pop(ticket)
+        principal = voided[0]
         mine = self._of_one[principal.id]
         del mine[ticket]
         if not mine:
             del self._of_one[principal.id]
+        return voided
 
     def _oldest_ends(self) -> float:
-        _, ends = next(iter(self._waiting.values()))
+        _, ends, _ = next(iter(self._waiting.values()))
         return ends

@@ -1,8 +1,8 @@
 """The seam to a transport: connections, what peers ask for, and how much they may."""
 
-from .client import Client
+from .client import COMMAND_BYTES, Client
 from .connection import Connection, Framing
 from .inquiry import Inquiry
 from .limits import Limits, RateLimit
 
-__all__ = ["Client", "Connection", "Framing", "Inquiry", "Limits", "RateLimit"]
+__all__ = ["COMMAND_BYTES", "Client", "Connection", "Framing", "Inquiry", "Limits", "RateLimit"]

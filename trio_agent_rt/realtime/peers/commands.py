@@ -40,7 +40,6 @@ _ACTIONS: dict[type[Command], Action] = {
     SubmitTask: "submit",
     CancelTask: "cancel",
     ConfirmStep: "confirm",
-    GetTools: "read",
     GetState: "read",
 }
 
@@ -51,6 +50,11 @@ class Requester(Protocol):
     @property
     def principal(self) -> Principal:
         """On whose behalf."""
+        ...
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody will take an answer any more."""
         ...
 
     def reply(self, event: Event) -> None:
@@ -70,7 +74,7 @@ def carry_out(command: Command, session: Session, requester: Requester) -> None:
     """
     action = _ACTIONS.get(type(command))
     if action is not None and not session.allows(requester.principal, action):
-        raise Forbidden(f"you may watch this session, but not {action} in it")
+        raise Forbidden(f"this session does not let you {action}")
     match command:
         case SubmitTask():
             _submit(command, session, requester)
@@ -133,6 +137,8 @@ def _cancel(command: CancelTask, session: Session, requester: Requester) -> None
     if not chosen:
         _cancel_nothing(command, session, requester)
         return
+    for each in chosen:
+        each.on_ended = [waiting for waiting in each.on_ended if not waiting.gone]
     too_many = any(len(each.on_ended) >= MAX_WAITING_CANCELS for each in chosen)
     if command.request_id is not None and not too_many:
         _acknowledge_when_ended(command, chosen, requester)
@@ -162,18 +168,34 @@ def _acknowledge_when_ended(
     command: CancelTask, tasks: list[RunningTask], requester: Requester
 ) -> None:
     """Send the receipts once the work of all of `tasks` has ended, and not before."""
-    ended: list[TaskCompleted] = []
-
-    def note(completed: TaskCompleted) -> None:
-        ended.append(completed)
-        if len(ended) == len(tasks):
-            receipts = [each.receipt for each in ended if each.receipt is not None]
-            outcome: Outcome = "cancelled" if receipts else "already_ended"
-            task_id = tasks[0].id if len(tasks) == 1 else None
-            _acknowledge(command, requester, outcome, task_id, receipts)
-
+    waiting = _WaitingCancel(command, tasks, requester)
     for task in tasks:
-        task.on_ended.append(note)
+        task.on_ended.append(waiting)
+
+
+class _WaitingCancel:
+    """A cancel that waits for the end of all of `tasks`, to tell of it."""
+
+    def __init__(self, command: CancelTask, tasks: list[RunningTask], requester: Requester) -> None:
+        self._command = command
+        self._tasks = tasks
+        self._requester = requester
+        self._ended: list[TaskCompleted] = []
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._requester.gone
+
+    def __call__(self, completed: TaskCompleted) -> None:
+        """One of the tasks has ended."""
+        self._ended.append(completed)
+        if len(self._ended) < len(self._tasks):
+            return
+        receipts = [each.receipt for each in self._ended if each.receipt is not None]
+        outcome: Outcome = "cancelled" if receipts else "already_ended"
+        task_id = self._tasks[0].id if len(self._tasks) == 1 else None
+        _acknowledge(self._command, self._requester, outcome, task_id, receipts)
 
 
 def _confirm(command: ConfirmStep, session: Session, requester: Requester) -> None:

@@ -108,6 +108,11 @@ class Connection:
         return self._session.id
 
     @property
+    def gone(self) -> bool:
+        """Whether it takes no answers any more."""
+        return self._closing is not None
+
+    @property
     def closing(self) -> tuple[CloseCode, str] | None:
         """How the transport is to close it, and why; None while it is to stay open."""
         return self._closing

@@ -24,6 +24,8 @@ class Inquiry:
         self.messages: list[Event] = []
         """What a WebSocket would have been sent before the answer."""
         self.answer: Acknowledged | None = None
+        self.gone: bool = False
+        """Whether nobody waits for the answer any more."""
         self._client = client
         self._refusal: CommandRefused | None = None
         self._answered = trio.Event()
@@ -53,7 +55,10 @@ class Inquiry:
 
         Cancellation: safe; what the command asked for goes on.
         """
-        await self._answered.wait()
+        try:
+            await self._answered.wait()
+        finally:
+            self.gone = True
         if self._refusal is not None:
             raise self._refusal
         assert self.answer is not None

@@ -21,8 +21,9 @@ class Limits:
 
     Args:
         max_connections: open at the same time; more are closed with 1013, or answered
-            with 429. The default fits the 1024 files that a process may have open by
-            default on Linux.
+            with 429. Each is an open file; handshakes and requests that are being answered
+            come on top, at most twice as many. Linux lets a process have 1024 open by
+            default (`ulimit -n`): a server that is to be full needs more.
         max_connections_per_principal: of these, for one principal; `ANONYMOUS`, who is
             nobody in particular, has only the limit above. The default leaves room for
             ten principals at their limit, and is far beyond the tabs of one person.
@@ -35,7 +36,7 @@ class Limits:
             is that of trio-websocket and of `websockets`: 1 MiB.
         max_commands_per_minute: that a client may send on average; more closes its
             WebSocket with 1008, or is answered with 429. The default is ten times what a
-            person can click.
+            person can click. 16 kB of a message count as a command.
         command_burst: that it may send at once, after a silence; the default is what a
             client sends again after a reconnect, with room to spare.
         log_bytes: of JSON in the log of one session, beside its events (`buffer_size` of
@@ -45,6 +46,8 @@ class Limits:
             headers of an HTTP request. The default is that of `websockets`.
         body_timeout: seconds for the whole body of an HTTP request; the default fits the
             biggest one at 35 kB/s.
+        ticket_lifetime: seconds between asking for a ticket and using it; the default is
+            enough for a slow page load.
         keep_alive_timeout: seconds for the next HTTP request on the same connection. The
             default is what nginx gives its clients, and more than it gives itself as a
             client of ours (60 s), so that it is not us who close what it is about to use.
@@ -69,6 +72,7 @@ class Limits:
     handshake_timeout: float = field(default=10.0, validator=_positive)
     body_timeout: float = field(default=30.0, validator=_positive)
     keep_alive_timeout: float = field(default=75.0, validator=_positive)
+    ticket_lifetime: float = field(default=30.0, validator=_positive)
     write_timeout: float = field(default=10.0, validator=_positive)
     close_timeout: float = field(default=1.0, validator=_positive)
     heartbeat_interval: float = field(default=15.0, validator=_positive)

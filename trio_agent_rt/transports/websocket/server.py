@@ -81,6 +81,7 @@ async def serve_websocket(
     check_path(path)
     admission = Admission(
         tickets=realtime.tickets,
+        timeout=realtime.limits.handshake_timeout,
         cors=cors or Cors(),
         authenticate=authenticate,
         choose_session=choose_session,
