@@ -16,9 +16,9 @@ RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
 # Not asked of anyone: the optional rules (900s), 114, which does not know what the start of
-# serve_websocket is, and 127, which is against httpx: httpx-sse and the SDKs stand on it. Agents that only a test or an example has may misbehave
-# (103, 104), have nothing to await (124), and clean up in run.cleanup(), a shield with a
-# deadline that it does not know (102).
+# serve_websocket is, and 127, which is against httpx: httpx-sse and the SDKs stand on it.
+# Agents that only a test or an example has may misbehave (103, 104), have nothing to await
+# (124), and clean up in run.cleanup(), a shield with a deadline that it does not know (102).
 FLAKE8_ASYNC := "$(BIN)/flake8-async" --startable-in-context-manager=serve,serve_app,serve_sse,serve_websocket
 IN_THE_PACKAGE := --disable=ASYNC9,ASYNC114,ASYNC127
 IN_TESTS := --disable=ASYNC9,ASYNC102,ASYNC103,ASYNC104,ASYNC114,ASYNC124,ASYNC127

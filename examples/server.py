@@ -2,7 +2,8 @@
 
     python examples/server.py
 
-It listens at ws://127.0.0.1:8080/ws until Ctrl-C. The environment may hold:
+It listens at ws://127.0.0.1:8080/ws and http://127.0.0.1:8081/sse, over the same sessions,
+until Ctrl-C. The environment may hold:
 
     OPENAI_API_KEY   to plan with OpenAI (pip install 'trio_agent_rt[openai]'); otherwise
                      the offline model does, which follows rules
@@ -10,7 +11,8 @@ It listens at ws://127.0.0.1:8080/ws until Ctrl-C. The environment may hold:
                      more, of `secrets.token_urlsafe()` for example; otherwise everybody on
                      this machine may connect
     AGENT_ROOT       the folder that the tools may use; otherwise the current one
-    PORT             otherwise 8080; 0 takes a free one
+    PORT             of the WebSocket, otherwise 8080; 0 takes a free one
+    HTTP_PORT        of SSE and the commands beside it, otherwise 8081
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ import trio
 from trio_agent_rt import (
     BearerTokens,
     RealtimeAgent,
+    SSEOptions,
+    WebSocketOptions,
     create_agent,
     default_tools,
-    serve_websocket,
+    serve,
 )
 from trio_agent_rt.llm import OfflineClient, OpenAIClient
 
@@ -59,15 +63,16 @@ async def main() -> None:
             RealtimeAgent(agent, broadcast_interval=0.1, buffer_size=100) as realtime,
             trio.open_nursery() as nursery,
         ):
-            serve = functools.partial(
-                serve_websocket,
+            start = functools.partial(
+                serve,
                 realtime,
-                port=int(os.environ.get("PORT", "8080")),
-                path="/ws",
+                websocket=WebSocketOptions(port=int(os.environ.get("PORT", "8080"))),
+                sse=SSEOptions(port=int(os.environ.get("HTTP_PORT", "8081"))),
                 authenticate=choose_authentication(),
             )
-            address = await nursery.start(serve)
-            print(f"{llm.name} listens at {address.url}; Ctrl-C stops it", flush=True)
+            at = await nursery.start(start)
+            urls = f"{at.websocket.url} and {at.sse.url}"
+            print(f"{llm.name} listens at {urls}; Ctrl-C stops it", flush=True)
             nursery.start_soon(announce, realtime)
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 await anext(signals)

@@ -99,9 +99,6 @@ def _authorization(token: str | None) -> list[str]:
     return [] if token is None else [f"Authorization: Bearer {token}"]
 
 
-# --- WebSocket
-
-
 @asynccontextmanager
 async def over_websocket(realtime: RealtimeAgent, tokens: BearerTokens) -> AsyncGenerator[Door]:
     """Serves on a free port of the loopback address."""
@@ -179,9 +176,6 @@ async def _next_frame(peer: RawPeer) -> tuple[int, bytes]:
             data = await peer.stream.receive_some()
             assert data
             peer._held += data
-
-
-# --- SSE, and HTTP beside it
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import trio
 from attrs import field, frozen
 
-from tests.transports.sse.peers import http
+from tests.transports.sse.peers import BROKEN_TOOL, http
 from trio_agent_rt import RealtimeAgent, TaskRun
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.realtime import Limits, Principal
@@ -115,13 +115,6 @@ def drains(realtime: RealtimeAgent, session: str) -> None:
 
 def submit(task: object = "x", **fields: object) -> dict[str, Any]:
     return {"type": "task:submit", "data": {"task": task, **fields}}
-
-
-def breaks(realtime: RealtimeAgent, session: str) -> None:
-    def fail() -> None:
-        raise LookupError("a secret of ours")
-
-    realtime._registry.find(session).catch_up = fail  # type: ignore[method-assign,assignment]
 
 
 CANCEL = {"type": "task:cancel", "data": {"taskId": "never-was"}}
@@ -297,11 +290,11 @@ ROWS = [
     ),
     Row(
         code="internal",
-        how="a command fails",
-        given=breaks,
-        sends=(STATE,),
+        how="a tool cannot be told of",
+        realtime={"tools": [BROKEN_TOOL]},
+        sends=({"type": "get:tools"},),
         comes=("error",),
-        asked=Asked("GET", "/state?clientId={client}"),
+        asked=Asked("GET", "/tools"),
         status=500,
     ),
 ]

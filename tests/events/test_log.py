@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from trio_agent_rt.events import Encoded, EventLog, encode
 from trio_agent_rt.protocol import (
+    CustomEvent,
     Pong,
     Position,
     StepOutput,
@@ -122,6 +123,20 @@ def test_every_form_is_made_once_and_of_the_same_json() -> None:
     assert entry.sse() == sse_event(entry.json, Position("e", 1))
     assert entry.websocket() is entry.websocket()
     assert entry.sse() is entry.sse()
+
+
+def test_a_named_form_has_the_wires_name_for_its_type() -> None:
+    log = EventLog(epoch="e")
+    for event, name in (
+        (Pong(), "pong"),
+        (output(3), "step:output"),
+        (CustomEvent(type="a b", data=1), "a b"),
+    ):
+        entry = log.append(event)
+        assert entry.named_sse() == sse_event(entry.json, entry.position, name=name)
+        assert f"\nevent: {name}\n".encode() in entry.named_sse()
+    assert b"event:" not in entry.sse()
+    assert encode(Pong(timestamp=1)).named_sse().startswith(b"event: pong\ndata: ")
 
 
 def test_what_is_not_for_the_log_has_no_position() -> None:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import trio
 
-from trio_agent_rt import ConnectionRejected, open_sse_client
+from trio_agent_rt import ConnectionRejected, open_sse_client, open_websocket_client
 from trio_agent_rt.errors import SessionLost
 
 REPOSITORY = Path(__file__).parents[2]
@@ -84,12 +84,12 @@ async def _run(name: str, folder: Path, **env: str) -> str:
 
 
 @asynccontextmanager
-async def _serving(folder: Path, name: str = "server.py", **env: str) -> AsyncGenerator[str]:
-    """A server on a free port; it must end well when it is interrupted."""
+async def _serving(folder: Path, name: str = "server.py", **env: str) -> AsyncGenerator[list[str]]:
+    """The URLs of a server on free ports; it must end well when it is interrupted."""
     process = await trio.lowlevel.open_process(
         [sys.executable, "-W", "error", str(EXAMPLES / name)],
         cwd=folder,
-        env=_environment(PORT="0", **env),
+        env=_environment(PORT="0", HTTP_PORT="0", **env),
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -102,7 +102,7 @@ async def _serving(folder: Path, name: str = "server.py", **env: str) -> AsyncGe
                 shown += data
         first = shown.decode().splitlines()[0]
         assert first.startswith(SERVERS[name])
-        yield first.removeprefix(SERVERS[name]).partition(";")[0]
+        yield first.removeprefix(SERVERS[name]).partition(";")[0].split(" and ")
         process.send_signal(signal.SIGINT)
         with trio.fail_after(PATIENCE):
             assert await process.wait() == 0
@@ -129,7 +129,7 @@ async def test_an_example_that_needs_no_server_runs(name: str, folder: Path) -> 
 
 
 async def test_the_clients_run_against_the_server(folder: Path) -> None:
-    async with _serving(folder) as url:
+    async with _serving(folder) as (url, _):
         for name, texts in CLIENTS.items():
             shown = await _run(name, folder, AGENT_URL=url)
             for text in texts:
@@ -139,14 +139,28 @@ async def test_the_clients_run_against_the_server(folder: Path) -> None:
 
 async def test_the_server_lets_in_whoever_has_the_token_and_nobody_else(folder: Path) -> None:
     token = secrets.token_urlsafe()
-    async with _serving(folder, AGENT_TOKEN=token) as url:
+    async with _serving(folder, AGENT_TOKEN=token) as (url, sse_url):
         await _run("client_tools.py", folder, AGENT_URL=url, AGENT_TOKEN=token)
         with pytest.raises(AssertionError, match="401 This token is not valid"):
             await _run("client_tools.py", folder, AGENT_URL=url, AGENT_TOKEN="wrong")
+        with pytest.raises(ConnectionRejected, match="401 This token is not valid"):
+            async with open_sse_client(sse_url, token=secrets.token_urlsafe()):
+                pass
+
+
+async def test_the_server_shows_the_same_sessions_over_both_transports(folder: Path) -> None:
+    token = secrets.token_urlsafe()
+    async with _serving(folder, AGENT_TOKEN=token) as (url, sse_url):
+        async with (
+            open_sse_client(sse_url, token=token) as client,
+            open_websocket_client(url, token=token, session=client.session_id) as watching,
+        ):
+            task = await client.submit("what is 6*7")
+            assert (await watching.task(task.id).wait()).success
 
 
 async def test_the_users_of_the_web_application_have_their_own_sessions(folder: Path) -> None:
-    async with _serving(folder, "quart_app.py") as url:
+    async with _serving(folder, "quart_app.py") as (url,):
         stream = f"{url}/agent/sse"
         with pytest.raises(ConnectionRejected, match="401 log in first"):
             async with open_sse_client(stream):

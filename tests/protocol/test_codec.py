@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from tests.protocol.strategies import COMMANDS, EVENTS, commands, events
 from tests.protocol.wire_table import COMMAND_TABLE, EVENT_TABLE
+from trio_agent_rt.errors import BadMessage
 from trio_agent_rt.protocol import (
     RESERVED_TYPES,
+    CancelTask,
     Command,
     CommandFailed,
     CustomEvent,
@@ -38,7 +40,9 @@ from trio_agent_rt.protocol import (
     decode_event,
     encode_command,
     encode_event,
+    event_type,
 )
+from trio_agent_rt.protocol.codec import decode_fields
 
 
 @pytest.mark.parametrize(("command", "text"), COMMAND_TABLE)
@@ -108,6 +112,40 @@ def test_an_event_with_an_unreadable_position_has_none() -> None:
 def test_an_errors_request_id_is_read_from_its_data_too() -> None:
     text = '{"type":"error","data":{"message":"m","code":"busy","requestId":"r"}}'
     assert decode_event(text) == CommandFailed(message="m", code="busy", request_id="r")
+
+
+@pytest.mark.parametrize(("event", "text"), EVENT_TABLE)
+def test_the_type_of_an_event_is_what_its_text_says(event: Event, text: str) -> None:
+    assert event_type(event) == json.loads(text)["type"]
+
+
+def test_the_type_of_an_applications_own_event_is_its_own() -> None:
+    assert event_type(CustomEvent(type="任务", data=1)) == "任务"
+
+
+@pytest.mark.parametrize(
+    ("data", "prefix", "told"),
+    [
+        ({"task": 7}, "", "task: expected a string, got a number"),
+        ({"task": 7}, "body", "body.task: expected a string, got a number"),
+        ({}, "", "task: expected a string, got nothing"),
+        (None, "data", "data.task: expected a string, got nothing"),
+        ([], "", "message: expected an object, got a list"),
+        ([], "error", "error: expected an object, got a list"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named_by_where_it_stands(
+    data: Any, prefix: str, told: str
+) -> None:
+    with pytest.raises(BadMessage) as raised:
+        decode_fields(SubmitTask, data, prefix)
+    assert str(raised.value) == told
+
+
+def test_fields_are_read_alone() -> None:
+    data = {"task": "go", "taskId": "t", "later": 1}
+    assert SubmitTask(**decode_fields(SubmitTask, data)) == SubmitTask(task="go", task_id="t")
+    assert CancelTask(**decode_fields(CancelTask, None)) == CancelTask()
 
 
 def test_the_position_and_time_given_win_over_the_events_own() -> None:

@@ -18,7 +18,9 @@ from trio_agent_rt.protocol import (
     Position,
     decode_event,
     encode_event,
+    sse_comment,
     sse_event,
+    sse_retry,
     websocket_close_frame,
     websocket_text_frame,
 )
@@ -118,6 +120,47 @@ def test_an_sse_event_is_one_data_line_and_its_id(items: list[tuple]) -> None:
         {"data": text.decode()} | ({} if at is None else {"id": str(at)})
         for text, (_, at) in zip(texts, items, strict=True)
     ]
+
+
+@given(st.text(st.characters(), max_size=40), st.none() | positions)
+@example("error\n", None)
+@example("a\r\n\r\ndata: b", Position("e", 1))
+@example("\n\nevent: a", None)
+@example("\ud800", None)
+def test_no_name_of_an_sse_event_adds_or_ends_anything(name: str, at: Position | None) -> None:
+    (event,) = sse_events([sse_event(b"{}", at, name=name)])
+    assert event.pop("data") == "{}"
+    assert event.pop("id", None) == (None if at is None else str(at))
+    shown = re.split("[\r\n]", name)[0].encode("utf-8", "replace").decode()
+    assert event == ({} if shown in {"error", "open"} else {"event": shown})
+
+
+@pytest.mark.parametrize(
+    ("made", "framed"),
+    [
+        (sse_event(b"{}"), b"data: {}\n\n"),
+        (sse_event(b"{}", Position("e", 1)), b"id: e-1\ndata: {}\n\n"),
+        (sse_event(b"{}", name="step:start"), b"event: step:start\ndata: {}\n\n"),
+        (
+            sse_event("任".encode(), Position("e", 1), name="任务"),
+            "id: e-1\nevent: 任务\ndata: 任\n\n".encode(),
+        ),
+        (sse_event(b"{}", name="a\rb"), b"event: a\ndata: {}\n\n"),
+        # What an EventSource says of its own connection, and none of ours may seem to be.
+        (sse_event(b"{}", name="error"), b"data: {}\n\n"),
+        (sse_event(b"{}", Position("e", 1), name="open"), b"id: e-1\ndata: {}\n\n"),
+        (sse_event(b"{}", name="errors"), b"event: errors\ndata: {}\n\n"),
+        (sse_comment(), b": \n\n"),
+        (sse_comment("welcome"), b": welcome\n\n"),
+        (sse_retry(871), b"retry: 871\n\n"),
+    ],
+)
+def test_what_a_stream_is_made_of(made: bytes, framed: bytes) -> None:
+    assert made == framed
+
+
+def test_a_comment_and_a_retry_are_no_events() -> None:
+    assert sse_events([sse_comment("data: x"), sse_retry(5), sse_event(b"{}")]) == [{"data": "{}"}]
 
 
 def test_line_ends_inside_a_text_do_not_end_its_sse_event() -> None:

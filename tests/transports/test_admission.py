@@ -66,9 +66,6 @@ async def identified(doors: Admission, request: Request) -> Principal | int:
     return found
 
 
-# --- who it is
-
-
 async def test_without_a_hook_everybody_is_anonymous() -> None:
     assert await identified(admission(), asked()) is ANONYMOUS
     assert await identified(admission(), asked({"Authorization": "Bearer x"})) is ANONYMOUS
@@ -221,9 +218,6 @@ async def test_a_refusal_is_completed_as_http_demands(
     assert (told.status, told.message, told.headers) == (raised.status, message, headers)
 
 
-# --- which pages
-
-
 @pytest.mark.parametrize("method", ["admit", "identify"])
 async def test_a_page_that_may_not_come_in_uses_up_no_ticket_and_is_asked_nothing(
     method: str, caplog: pytest.LogCaptureFixture
@@ -308,9 +302,6 @@ async def test_what_a_page_must_know_to_send_it_is_always_shown() -> None:
     assert await doors.identify(ticketed, loopback=False) == BOB
 
 
-# --- which session
-
-
 @pytest.mark.parametrize(
     ("headers", "query", "room", "expected"),
     [
@@ -343,9 +334,6 @@ async def test_a_hook_that_fails_to_choose_costs_a_500_with_a_reference(
     assert "hush" not in wrong.value.message
     reference = wrong.value.message.split()[-1].rstrip(".")
     assert f"choose_session failed, reference {reference}" in caplog.text
-
-
-# --- what answers need
 
 
 def test_every_answer_has_what_cors_needs() -> None:

@@ -77,6 +77,8 @@ def test_a_preflight_is_told_what_the_page_may_send() -> None:
     assert told["Access-Control-Allow-Methods"] == "GET, POST"
     assert told["Access-Control-Allow-Credentials"] == "true"
     assert told["Access-Control-Allow-Private-Network"] == "true"
+    told = preflight_headers(LISTED, ORIGIN, FOREIGN, methods=["GET"], private_network=False)
+    assert "Access-Control-Allow-Private-Network" not in told
 
 
 @pytest.mark.parametrize(("origin", "judged"), [(ORIGIN, REFUSED), (None, OWN)])

@@ -165,13 +165,27 @@ async def test_both_on_one_port_is_an_error_that_names_it() -> None:
             await serve(realtime, websocket=WebSocketOptions(port=port), sse=SSEOptions(port=port))
 
 
+@pytest.mark.parametrize("path", ["ws", "", "/ws?a=b", "/ws#a"])
+def test_a_path_that_cannot_be_is_refused_where_it_is_written(path: str) -> None:
+    with pytest.raises(ValueError, match="path must begin with /"):
+        WebSocketOptions(path=path)
+
+
+@pytest.mark.parametrize("prefix", ["agent", "/agent/", "/", "/a?b"])
+def test_a_prefix_that_cannot_be_is_refused_where_it_is_written(prefix: str) -> None:
+    with pytest.raises(ValueError, match="prefix must begin with /"):
+        SSEOptions(prefix=prefix)
+
+
+def test_no_paths_are_the_usual_ones() -> None:
+    assert SSEOptions(paths=None) == SSEOptions(paths=SSEPaths()) == SSEOptions()
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"websocket": WebSocketOptions(port=0, path="ws")}, "path"),
         ({"websocket": WebSocketOptions(port=70_000)}, "port"),
         ({"websocket": WebSocketOptions(host="0.0.0.0", port=0)}, "authenticate"),
-        ({"sse": SSEOptions(port=0, prefix="agent")}, "prefix"),
         ({"sse": SSEOptions(host="0.0.0.0", port=0)}, "authenticate"),
     ],
 )
@@ -191,9 +205,6 @@ async def test_a_wrong_option_is_refused_and_nothing_is_left_listening(
 async def test_a_realtime_agent_that_is_not_open_cannot_be_served() -> None:
     with pytest.raises(RuntimeError, match="is not open"), trio.fail_after(5):
         await serve(RealtimeAgent(quick), websocket=FREE[0], sse=FREE[1])
-
-
-# --- doors
 
 
 async def test_a_page_of_either_port_is_our_own_on_the_other_one() -> None:
@@ -232,9 +243,6 @@ async def test_one_hook_one_list_and_the_tickets_are_for_both() -> None:
         async with open_stream(sse, "/sse", headers) as stream:
             assert stream.status == 200
         assert seen == ["/ticket", "/sse"]
-
-
-# --- the end
 
 
 async def _watched(stack: AsyncExitStack, websocket: Any, sse: Address) -> tuple[RawPeer, Any]:
@@ -291,19 +299,20 @@ async def _shielded(function: Any) -> None:
         await function()
 
 
-async def test_what_ends_one_ends_the_other_and_comes_out_as_it_is(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    calls: list[int] = []
+class FailsTheSecond(RealtimeAgent):
+    """Fails the second server that asks whether it is to end."""
 
-    async def fail_the_second(self: RealtimeAgent) -> None:
-        calls.append(1)
-        if len(calls) == 2:
+    asked = 0
+
+    async def wait_draining(self) -> None:
+        self.asked += 1
+        if self.asked == 2:
             raise LookupError("mine") from KeyError("cause")
-        await trio.sleep_forever()
+        await super().wait_draining()
 
-    monkeypatch.setattr(RealtimeAgent, "wait_draining", fail_the_second)
-    async with RealtimeAgent(quick) as realtime:
+
+async def test_what_ends_one_ends_the_other_and_comes_out_as_it_is() -> None:
+    async with FailsTheSecond(quick) as realtime:
         with pytest.raises(LookupError, match="mine") as raised, trio.fail_after(BOUND):
             await serve(realtime, websocket=FREE[0], sse=FREE[1])
     assert isinstance(raised.value.__cause__, KeyError)

@@ -20,6 +20,8 @@ __all__ = [
 _TEXT = 0x81
 _CLOSE = 0x88
 
+_NAMES_OF_BROWSERS = {"error", "open"}
+
 
 def websocket_text_frame(payload: bytes) -> bytes:
     """One final, unmasked text frame: what a server sends, and no client may."""
@@ -46,12 +48,14 @@ def sse_event(
 
     Args:
         name: of the event, or None for none, so that a browser's `onmessage` sees it. Of
-            one with line breaks the first line.
+            one with line breaks the first line. `error` and `open` are left off: they are
+            what an `EventSource` says of its own connection.
     """
     head = b"" if position is None else f"id: {position}\n".encode()
     if name is not None:
         first = name.replace("\r", "\n").partition("\n")[0]
-        head += f"event: {first}\n".encode("utf-8", "replace")
+        if first not in _NAMES_OF_BROWSERS:
+            head += f"event: {first}\n".encode("utf-8", "replace")
     return head + b"data: " + payload + b"\n\n"
 
 

@@ -2,7 +2,7 @@
 
 from .admission import Authenticate, ChooseSession
 from .cors import Cors
-from .http import serve_app
+from .http import Exchange, current_exchange, serve_app
 from .listeners import HTTPAddress, SSEAddress, WebSocketAddress
 from .request import Headers, Request
 from .serve import ServerAddresses, SSEOptions, WebSocketOptions, serve
@@ -15,6 +15,7 @@ __all__ = [
     "BearerTokens",
     "ChooseSession",
     "Cors",
+    "Exchange",
     "HTTPAddress",
     "Headers",
     "Request",
@@ -24,6 +25,7 @@ __all__ = [
     "ServerAddresses",
     "WebSocketAddress",
     "WebSocketOptions",
+    "current_exchange",
     "serve",
     "serve_app",
     "serve_sse",

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import functools
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from ..realtime import ungrouped
 from .admission import Admission, Authenticate, ChooseSession
 from .cors import Cors
-from .http import ASGIApp, serve_app_at
-from .listeners import HTTPAddress, SSEAddress, WebSocketAddress, address_of, open_listeners
+from .listeners import SSEAddress, WebSocketAddress, open_listeners
 from .sse import SSEPaths
-from .sse.server import check_prefix, sse_app, stream_address
-from .websocket.server import check_path, websocket_visitors
+from .sse.server import check_prefix, serve_sse_at, sse_app
+from .websocket.server import check_path, serve_websocket_at
 
 if TYPE_CHECKING:
     from ..realtime import RealtimeAgent
@@ -26,39 +25,70 @@ if TYPE_CHECKING:
 __all__ = ["SSEOptions", "ServerAddresses", "WebSocketOptions", "serve"]
 
 
-_log = logging.getLogger(__name__)
-
-
 @frozen(kw_only=True)
 class WebSocketOptions:
-    """Where `serve` takes WebSocket connections; see `serve_websocket`."""
+    """Where `serve` takes WebSocket connections.
+
+    Args:
+        host: an address, a name (every address that it has), or None for every interface.
+        port: 0 takes a free one, the same at every address.
+        path: of the one resource there is; other paths are answered with 404.
+        ssl_context: for TLS; None for none.
+
+    Raises:
+        ValueError: when `path` cannot be one.
+    """
 
     host: str | None = "127.0.0.1"
     port: int = 8080
     path: str = "/ws"
     ssl_context: ssl.SSLContext | None = None
 
+    def __attrs_post_init__(self) -> None:
+        check_path(self.path)
+
+
+def _paths(given: SSEPaths | None) -> SSEPaths:
+    return given or SSEPaths()
+
 
 @frozen(kw_only=True)
 class SSEOptions:
-    """Where `serve` gives streams and takes commands; see `serve_sse`."""
+    """Where `serve` gives streams and takes commands.
+
+    Args:
+        host: an address, a name (every address that it has), or None for every interface.
+        port: 0 takes a free one, the same at every address.
+        prefix: of all paths, such as `/agent`; empty for none.
+        paths: of the resources, below the prefix; None for `/sse`, `/task` and so on.
+        ssl_context: for TLS; None for none.
+
+    Raises:
+        ValueError: when `prefix` cannot be one.
+    """
 
     host: str | None = "127.0.0.1"
     port: int = 8081
     prefix: str = ""
-    paths: SSEPaths = field(factory=SSEPaths)
+    paths: SSEPaths = field(default=None, converter=_paths)
     ssl_context: ssl.SSLContext | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_prefix(self.prefix)
 
 
 @frozen(kw_only=True)
 class ServerAddresses:
     """Where a server of both transports listens."""
 
-    websocket: WebSocketAddress | None
+    websocket: WebSocketAddress | None = None
     """None when it was left out."""
-    sse: SSEAddress | None
+    sse: SSEAddress | None = None
     """None when it was left out."""
 
+
+_Server: TypeAlias = Callable[..., Awaitable[object]]
+"""Takes `on_listening`, and calls it with its address."""
 
 _WEBSOCKET = WebSocketOptions()
 _SSE = SSEOptions()
@@ -79,7 +109,13 @@ async def serve(
 
     `await nursery.start(functools.partial(serve, realtime))` gives the `ServerAddresses`
     once both listen. A session can be followed over both at once, and a position that was
-    taken from one resumes on the other. If one of the two fails, the other one ends as well.
+    taken from one resumes on the other.
+
+    How each accepts and ends connections, and what overload does, is as in
+    `serve_websocket` and `serve_app`; the limits on connections count both together.
+    Nothing that a peer does, and no exception in what is done for one peer, ends a server;
+    should one of the two end with an exception all the same, the other one ends as well,
+    and the exception comes out of here.
 
     A page of either port counts as the server's own on the other one.
 
@@ -110,105 +146,77 @@ async def serve(
     own_ports: set[int] = set()
     admission = Admission(
         tickets=realtime.tickets,
+        timeout=realtime.limits.handshake_timeout,
         cors=cors or Cors(),
         own_ports=own_ports,
         authenticate=authenticate,
         choose_session=choose_session,
     )
-    both = _Both(realtime, admission)
-    if websocket is not None:
-        check_path(websocket.path)
-    app = None
-    if sse is not None:
-        check_prefix(sse.prefix)
-        app = await sse_app(realtime, admission, prefix=sse.prefix, paths=sse.paths)
     loopback_only = authenticate is None and not allow_anonymous
+    servers: dict[str, _Server] = {}
     with contextlib.ExitStack() as stack:
-        opened: list[list[trio.SocketListener]] = []
-        for each in (websocket, sse):
-            listeners: list[trio.SocketListener] = []
-            if each is not None:
-                listeners = await open_listeners(each.host, each.port, loopback_only=loopback_only)
-                own_ports.add(int(listeners[0].socket.getsockname()[1]))
-            for listener in listeners:
-                stack.callback(listener.socket.close)
-            opened.append(listeners)
-        for_websocket, for_sse = opened
+        # Both listen before either serves, so that nobody is served by half of it.
+        if websocket is not None:
+            listeners = await open_listeners(
+                websocket.host, websocket.port, loopback_only=loopback_only
+            )
+            stack.callback(_close, listeners)
+            own_ports.add(_port(listeners))
+            servers["websocket"] = functools.partial(
+                serve_websocket_at,
+                listeners,
+                realtime,
+                admission,
+                host=websocket.host,
+                path=websocket.path,
+                ssl_context=websocket.ssl_context,
+            )
+        if sse is not None:
+            app = await sse_app(realtime, admission, prefix=sse.prefix, paths=sse.paths)
+            listeners = await open_listeners(sse.host, sse.port, loopback_only=loopback_only)
+            stack.callback(_close, listeners)
+            own_ports.add(_port(listeners))
+            servers["sse"] = functools.partial(
+                serve_sse_at,
+                listeners,
+                realtime,
+                app,
+                host=sse.host,
+                stream_path=sse.prefix + sse.paths.stream,
+                ssl_context=sse.ssl_context,
+            )
 
         def announce(addresses: ServerAddresses) -> None:
             task_status.started(addresses)
 
-        await both.serve(for_websocket, for_sse, websocket, sse, app, announce)
+        await _serve_together(servers, announce)
 
 
-class _Both:
-    """The two servers in one nursery."""
+async def _serve_together(
+    servers: Mapping[str, _Server], on_listening: Callable[[ServerAddresses], None]
+) -> None:
+    """Run them until all have ended; an exception comes out ungrouped."""
+    try:
+        async with trio.open_nursery() as nursery:
+            found = {name: await nursery.start(_start, each) for name, each in servers.items()}
+            on_listening(ServerAddresses(**found))
+    except BaseExceptionGroup as group:
+        # The nursery is ours, and so not the caller's concern.
+        wrong = ungrouped(group)
+        raise wrong from wrong.__cause__
 
-    def __init__(self, realtime: RealtimeAgent, admission: Admission) -> None:
-        self._realtime = realtime
-        self._admission = admission
 
-    async def serve(
-        self,
-        for_websocket: list[trio.SocketListener],
-        for_sse: list[trio.SocketListener],
-        websocket: WebSocketOptions | None,
-        sse: SSEOptions | None,
-        app: ASGIApp | None,
-        on_listening: Callable[[ServerAddresses], None],
-    ) -> None:
-        """Serve until the realtime agent shuts down; an exception comes out ungrouped."""
-        try:
-            async with trio.open_nursery() as nursery:
-                addresses = ServerAddresses(websocket=None, sse=None)
-                if websocket is not None:
-                    at = await nursery.start(self._serve_websocket, for_websocket, websocket)
-                    addresses = evolve(addresses, websocket=at)
-                if sse is not None and app is not None:
-                    at = await nursery.start(self._serve_sse, for_sse, sse, app)
-                    addresses = evolve(addresses, sse=at)
-                on_listening(addresses)
-        except BaseExceptionGroup as group:
-            # The nursery is ours, and so not the caller's concern.
-            wrong = ungrouped(group)
-            raise wrong from wrong.__cause__
+async def _start(server: _Server, *, task_status: trio.TaskStatus[object]) -> None:
+    def announce(address: object) -> None:
+        task_status.started(address)
 
-    async def _serve_websocket(
-        self,
-        listeners: list[trio.SocketListener],
-        options: WebSocketOptions,
-        *,
-        task_status: trio.TaskStatus[WebSocketAddress],
-    ) -> None:
-        secure = options.ssl_context is not None
-        address = address_of(listeners, host=options.host, path=options.path, secure=secure)
-        visitors = websocket_visitors(
-            self._realtime, self._admission, options.ssl_context, path=options.path
-        )
+    await server(on_listening=announce)
 
-        def announce() -> None:
-            _log.info("listening at %s", address.url)
-            task_status.started(address)
 
-        await visitors.serve(listeners, on_listening=announce)
+def _close(listeners: list[trio.SocketListener]) -> None:
+    for each in listeners:
+        each.socket.close()
 
-    async def _serve_sse(
-        self,
-        listeners: list[trio.SocketListener],
-        options: SSEOptions,
-        app: ASGIApp,
-        *,
-        task_status: trio.TaskStatus[SSEAddress],
-    ) -> None:
-        def note_address(address: HTTPAddress) -> None:
-            found = stream_address(address, prefix=options.prefix, paths=options.paths)
-            task_status.started(found)
 
-        await serve_app_at(
-            listeners,
-            app,
-            self._realtime,
-            host=options.host,
-            ssl_context=options.ssl_context,
-            on_listening=note_address,
-        )
+def _port(listeners: list[trio.SocketListener]) -> int:
+    return int(listeners[0].socket.getsockname()[1])

@@ -29,8 +29,8 @@ __all__ = ["NoteProven", "Visit", "Visitors", "endpoint_of"]
 
 _log = logging.getLogger(__name__)
 
-# All connections are closed within a second of the tasks' end; what is left of it is for
-# whatever else has to happen by then.
+# A shutdown may take a second beside what the tasks are given (docs/explanation/cancellation.md,
+# guarantee 9): this much of it is for connections, the rest for whatever else has to happen.
 _CLOSING_TIMEOUT = 0.8
 
 NoteProven = Callable[[bool], None]

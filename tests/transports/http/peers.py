@@ -18,8 +18,13 @@ from quart_trio import QuartTrio
 
 from tests.transports.websocket.peers import RawPeer, quick
 from trio_agent_rt.realtime import Limits, RealtimeAgent
-from trio_agent_rt.transports.http import Exchange, current_exchange, serve_app
-from trio_agent_rt.transports.listeners import HTTPAddress, SSEAddress
+from trio_agent_rt.transports import (
+    Exchange,
+    HTTPAddress,
+    SSEAddress,
+    current_exchange,
+    serve_app,
+)
 
 __all__ = [
     "GET",
@@ -112,9 +117,7 @@ class TestApp:
         raise RuntimeError("the handler failed")
 
     async def _facts(self) -> dict[str, Any]:
-        exchange = current_exchange()
-        assert exchange is not None
-        return {"loopback": exchange.loopback, "secure": exchange.secure, "remote": exchange.remote}
+        return {"peer": request.scope["client"], "scheme": request.scope["scheme"]}
 
     async def _stream(self) -> Response:
         return self._streamed(_Events)
@@ -256,6 +259,15 @@ class HTTPPeer(RawPeer):
         assert head is not None
         headers = {name.decode(): value.decode() for name, value in head.headers}
         return Answer(status=head.status_code, headers=headers, body=body)
+
+    async def piece(self, size: int) -> bytes:
+        """The next bytes of a body."""
+        while len(self._bytes) < size:
+            data = await self.stream.receive_some()
+            assert data, f"closed after {self._bytes!r}"
+            self._bytes += data
+        taken, self._bytes = self._bytes[:size], self._bytes[size:]
+        return taken
 
     async def closed(self) -> None:
         """The server closes in order, and sends nothing more."""

@@ -219,7 +219,8 @@ async def test_three_thousand_hostile_peers_leave_nothing_and_healthy_ones_are_s
     gc.collect()
     gc.freeze()
     request.addfinalizer(gc.unfreeze)
-    pause = LIMITS.close_timeout + 0.1
+    # As long as the server may take to find that somebody has left.
+    pause = LIMITS.handshake_timeout + 0.1
     async with serving(limits=LIMITS) as (app, address):
         # What is allocated once, by whoever comes first, is not what is measured.
         await harass(address, 10 * len(HOSTILE), chance)

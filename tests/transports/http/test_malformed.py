@@ -28,6 +28,9 @@ from trio_agent_rt.realtime import Limits, RealtimeAgent
 from trio_agent_rt.transports.http import serve_app
 from trio_agent_rt.transports.listeners import HTTPAddress
 
+_LENGTHS = ["Content-Length: 5", "Transfer-Encoding: chunked"]
+_TWO_LENGTHS = http("/echo", method="POST", headers=_LENGTHS)
+_LENGTHS_TURNED = http("/echo", method="POST", headers=_LENGTHS[::-1])
 CHUNKED = http("/wait", method="POST", headers=["Transfer-Encoding: chunked"])
 
 
@@ -154,6 +157,9 @@ async def test_http2_over_tls_is_not_offered() -> None:
         (b"GET / HTTP/1.1\r\n\r\n", 400, "bad_message"),
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, "bad_message"),
         (http(headers=["Content-Length: 1", "Content-Length: 2"]), 400, "bad_message"),
+        (http(headers=["Content-Length: 1, 2"]), 400, "bad_message"),
+        (_TWO_LENGTHS + b"0\r\n\r\n" + GET, 400, "bad_message"),
+        (_LENGTHS_TURNED + b"0\r\n\r\n" + GET, 400, "bad_message"),
         (http(headers=["Transfer-Encoding: gzip"]), 501, "bad_message"),
         (http(headers=["X: " + "x" * 20_000])[:-2], 431, "too_large"),
         (http(headers=["X: x"] * 20_000), 431, "too_large"),
@@ -173,7 +179,9 @@ async def test_what_cannot_be_served_is_refused_in_json_and_the_connection_close
         with trio.fail_after(2):
             async with open_peer(address) as peer:
                 await peer.send(sent)
-                assert error_of(await peer.answered()) == (status, code)
+                answer = await peer.answered()
+                assert error_of(answer) == (status, code)
+                assert answer.headers["cache-control"] == "no-store"
                 await peer.closed()
         await still_serves(address, caplog)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import ssl
 
@@ -12,8 +13,8 @@ import trustme
 from tests.transports.http.peers import GET, TestApp, ask, error_of, http, open_peer, serving
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.realtime import Limits, RealtimeAgent
-from trio_agent_rt.transports.http import current_exchange, serve_app
-from trio_agent_rt.transports.http.lifespan import Message, Receive, Scope, Send
+from trio_agent_rt.transports import current_exchange, serve_app
+from trio_agent_rt.transports.http.lifespan import ASGIApp, Message, Receive, Scope, Send
 
 
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -76,6 +77,16 @@ async def test_bodies_arrive_whole_in_any_framing() -> None:
         assert (await ask(address, chunked + chunks + b"0\r\n\r\n")).body == body
 
 
+async def test_a_connection_is_kept_after_a_body_in_any_number_of_pieces() -> None:
+    """One number of them once stopped the app between its answer and the next request."""
+    chunked = http("/echo", method="POST", headers=["Transfer-Encoding: chunked"])
+    async with serving() as (_, address), open_peer(address) as peer:
+        with trio.fail_after(5):
+            for pieces in [*range(60, 70)] + [62] * 20:
+                await peer.send(chunked + b"1\r\nx\r\n" * pieces + b"0\r\n\r\n")
+                assert (await peer.answered()).body == b"x" * pieces
+
+
 async def test_a_body_is_asked_for_when_the_peer_waits_for_that() -> None:
     async with serving() as (_, address), open_peer(address) as peer:
         head = http("/echo", method="POST", headers=["Expect: 100-continue", "Content-Length: 3"])
@@ -104,10 +115,9 @@ async def test_a_handler_sees_its_own_connection() -> None:
         async with open_peer(address, ssl_context=client) as peer:
             await peer.send(http("/facts"))
             facts = (await peer.answered()).json
-            assert facts["remote"] == list(_local_end(peer.stream))
-            assert (facts["loopback"], facts["secure"]) == (True, True)
+            assert facts == {"peer": list(_local_end(peer.stream)), "scheme": "https"}
     async with serving() as (_, address):
-        assert (await ask(address, http("/facts"))).json["secure"] is False
+        assert (await ask(address, http("/facts"))).json["scheme"] == "http"
 
 
 def _local_end(stream: trio.abc.Stream) -> tuple[str, int]:
@@ -167,14 +177,36 @@ async def test_an_app_without_an_answer_is_answered_for(
         await peer.send(http(f"{path}?token=s3cret", headers=["Cookie: s3cret"]))
         answer = await peer.answered()
         assert error_of(answer) == (500, "internal")
+        assert answer.headers["cache-control"] == "no-store"
+        message = answer.json["error"]["message"]
         await peer.closed()
     errors = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert len(errors) == 1
     assert path in errors[0].getMessage()
     if path != "/silent":
-        reference = answer.json["error"]["message"].rstrip(".").split()[-1]
-        assert reference in errors[0].getMessage()
+        assert message.startswith("internal error, reference ")
+        assert message.split()[-1] in errors[0].getMessage()
     assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/at-once", "/silent", "/late", "/bad-header"])
+async def test_a_path_cannot_write_lines_of_its_own_into_the_log(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "trio_agent_rt")
+    target = f"{path}%0aERROR%20forged%1b[2J%e2%80%a8"
+    fails: ASGIApp = functools.partial(_fails_at, path)
+    async with serving(app=fails) as (_, address), open_peer(address) as peer:
+        await peer.send(http(target))
+        await _until_cut(peer.stream)
+    lines = [each.getMessage() for each in caplog.records if "forged" in each.getMessage()]
+    assert lines
+    assert all(target in each and each.isprintable() for each in lines)
+
+
+async def _fails_at(path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await _fails({**scope, "path": path}, receive, send)
 
 
 @pytest.mark.parametrize("path", ["/late", "/too-long"])

@@ -113,7 +113,9 @@ async def test_a_request_that_has_begun_is_answered_and_one_that_has_not_is_refu
             await trio.testing.wait_all_tasks_blocked(0.05)
             with trio.fail_after(BOUND):
                 await realtime.shut_down()
-                assert error_of(await late.answered()) == (503, "shutting_down")
+                refused = await late.answered()
+                assert error_of(refused) == (503, "shutting_down")
+                assert refused.headers["retry-after"] == "1"
                 app.go_on.set()
                 answer = await peer.answered()
                 assert (answer.status, answer.headers["connection"]) == (200, "close")

@@ -114,7 +114,10 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_sent() -> None:
     headers = ["Content-Length: 1001", "Expect: 100-continue"]
     async with serving(max_body_bytes=1000) as (_, address), open_peer(address) as peer:
         await peer.send(http("/echo", method="POST", headers=headers))
-        assert error_of(await peer.answered()) == (413, "too_large")
+        answer = await peer.answered()
+        assert error_of(answer) == (413, "too_large")
+        # A number would not be the one of the app behind, which is what counts.
+        assert answer.json["error"]["message"] == "the body is too large"
         await peer.closed()
 
 
@@ -233,17 +236,6 @@ async def test_a_flood_during_a_stream_ends_it(caplog: pytest.LogCaptureFixture)
                 await peer.send(bytes(1024 * 1024))
         await app.until(streams=0)
     assert "too much during a stream" in caplog.text
-
-
-async def test_too_much_that_is_pipelined_behind_a_request_ends_it() -> None:
-    async with serving(limits=PATIENT) as (app, address), open_peer(address) as peer:
-        await peer.send(http("/wait"))
-        await app.until(waiting=1)
-        with trio.fail_after(5), pytest.raises(trio.BrokenResourceError):
-            while True:
-                await peer.send(GET * 1000)
-        await app.until(waiting=0)
-        assert (await ask(address)).status == 200
 
 
 async def test_a_body_in_a_million_pieces_holds_nobody_up() -> None:

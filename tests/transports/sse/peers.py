@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,10 +21,13 @@ from quart_trio import QuartTrio
 
 from tests.transports.http.peers import Answer, ask, error_of, http
 from tests.transports.websocket.peers import quick
+from trio_agent_rt.agent import Tool, ToolCall
+from trio_agent_rt.protocol import ToolInfo
 from trio_agent_rt.realtime import Limits, RealtimeAgent
 from trio_agent_rt.transports import HTTPAddress, SSEAddress, serve_app, serve_sse
 
 __all__ = [
+    "BROKEN_TOOL",
     "Address",
     "Answer",
     "Block",
@@ -44,6 +47,21 @@ Address = SSEAddress | HTTPAddress
 
 # For all that a test does with a server; they take a tenth of it at most.
 TIMEOUT = 15.0
+
+
+class _BrokenTool(Tool):
+    """A tool of a user's that cannot be told of: whoever asks for the tools meets it."""
+
+    @property
+    def info(self) -> ToolInfo:
+        raise LookupError("a secret of ours")
+
+
+async def _do_nothing(call: ToolCall, arguments: Mapping[str, Any]) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+BROKEN_TOOL = _BrokenTool(name="broken", description="Broken.", parameters={}, function=_do_nothing)
 
 
 @asynccontextmanager

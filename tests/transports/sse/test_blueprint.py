@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -24,7 +25,14 @@ from tests.transports.sse.peers import (
 )
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.realtime import Principal, RealtimeAgent
-from trio_agent_rt.transports import Request, SSEPaths, serve_app, serve_sse, sse_blueprint
+from trio_agent_rt.transports import (
+    Cors,
+    Request,
+    SSEPaths,
+    serve_app,
+    serve_sse,
+    sse_blueprint,
+)
 
 LIVE = SSEPaths(
     stream="/live",
@@ -140,6 +148,19 @@ async def _anybody(request: Request) -> Principal:
     return Principal("anybody")
 
 
+async def test_the_log_is_told_once_that_other_machines_can_reach_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with RealtimeAgent(quick) as realtime:
+        app = QuartTrio("an_app")
+        app.register_blueprint(sse_blueprint(realtime))
+        client = app.test_client()
+        for _ in range(10):
+            answer = await client.get("/tools", scope_base={"server": ("192.0.2.1", 80)})
+            assert answer.status_code == 403
+    assert caplog.text.count("pass authenticate=") == 1
+
+
 @pytest.mark.parametrize("server", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
 async def test_at_an_address_of_this_machine_nobody_needs_to_be_asked(server: str) -> None:
     async with RealtimeAgent(quick) as realtime:
@@ -175,6 +196,42 @@ def _hooks(app: QuartTrio) -> dict[str, Any]:
     return {**found, "errors": list(app.error_handler_spec[None])}
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "allow"),
+    [
+        ("/sse", "POST", "GET, HEAD, OPTIONS"),
+        ("/tools", "DELETE", "GET, HEAD, OPTIONS"),
+        ("/health/live", "PUT", "GET, HEAD, OPTIONS"),
+        ("/task", "GET", "POST, OPTIONS"),
+        ("/task", "HEAD", "POST, OPTIONS"),
+        ("/ticket", "PATCH", "POST, OPTIONS"),
+    ],
+)
+async def test_a_method_that_a_resource_does_not_have_is_told_in_json_and_to_pages_too(
+    path: str, method: str, allow: str
+) -> None:
+    page = "https://app.example"
+    sent = http(path, method=method, headers=["Content-Length: 0", f"Origin: {page}"])
+    async with RealtimeAgent(quick) as realtime:
+        blueprint = sse_blueprint(realtime, cors=Cors([page]))
+        async with mounted(an_app(), realtime, blueprint, prefix="/agent") as address:
+            refused = await ask(address, sent.replace(b" /", b" /agent/", 1))
+    assert refused.status == 405
+    if method != "HEAD":
+        assert error_of(refused) == (405, "bad_message")
+    assert refused.headers["allow"] == allow
+    assert refused.headers["access-control-allow-origin"] == page
+
+
+async def test_what_has_a_get_has_a_head() -> None:
+    async with RealtimeAgent(quick) as realtime:
+        blueprint = sse_blueprint(realtime)
+        async with mounted(an_app(), realtime, blueprint, prefix="/agent") as address:
+            for path in ("/agent/tools", "/agent/health", "/agent/sse"):
+                answer = await ask(address, http(path, method="HEAD"))
+                assert (answer.status, answer.body) == (200, b"")
+
+
 async def test_an_apps_own_limit_of_a_body_is_told_in_json_too() -> None:
     app = QuartTrio("an_app")
     app.config["MAX_CONTENT_LENGTH"] = 100
@@ -182,9 +239,14 @@ async def test_an_apps_own_limit_of_a_body_is_told_in_json_too() -> None:
     chunk = b"64\r\n" + b"a" * 100 + b"\r\n"
     async with RealtimeAgent(quick) as realtime:
         async with mounted(app, realtime, sse_blueprint(realtime)) as address:
-            refused = await post(address, "/task", b"a" * 101)
-            assert error_of(refused) == (413, "too_large")
-            assert error_of(await ask(address, chunked + chunk * 3 + b"0\r\n\r\n"))[0] == 413
+            for sent in (
+                http("/task", method="POST", body=b"a" * 101),
+                chunked + chunk * 3 + b"0\r\n\r\n",
+            ):
+                refused = await ask(address, sent)
+                assert error_of(refused) == (413, "too_large")
+                # The app's own number is not ours to tell, and ours is not what counts.
+                assert not re.search(r"\d", refused.json["error"]["message"])
 
 
 async def test_what_an_app_adds_after_each_request_is_added_to_a_stream_too() -> None:
@@ -225,9 +287,6 @@ async def test_hooks_are_given_the_request_as_it_came() -> None:
     assert "hush" not in repr(request)
 
 
-# --- what cannot be right
-
-
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
@@ -235,6 +294,8 @@ async def test_hooks_are_given_the_request_as_it_came() -> None:
         ({"task": "/a?b"}, "no query"),
         ({"task": "/<a>"}, "no <placeholder>"),
         ({"cancel": "/task"}, "same path: /task"),
+        ({"stream": "/health/live"}, "same path: /health/live"),
+        ({"health": "/up/", "task": "/up/live"}, "same path: /up/live"),
         ({"cancel": 7}, "cancel must begin"),
     ],
 )

@@ -74,6 +74,19 @@ async def test_a_preflight_says_what_the_page_may_send(path: str, method: str) -
         assert int(allowed["max-age"]) > 0
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"), [("true", "true"), ("TRUE", "true"), ("false", None), (None, None)]
+)
+async def test_a_page_is_let_into_a_private_network_if_its_browser_asks(
+    asked: str | None, told: str | None
+) -> None:
+    more = [] if asked is None else [f"Access-Control-Request-Private-Network: {asked}"]
+    async with serving(cors=LISTED) as (_, address):
+        allowed = allows(await preflight(address, "/task", PAGE, more))
+        assert allowed["allow-origin"] == PAGE
+        assert allowed.get("allow-private-network") == told
+
+
 async def _nobody(request: Request) -> Principal:
     """Whoever it is: a preflight carries no credentials, and is not asked for any."""
     await trio.lowlevel.checkpoint()

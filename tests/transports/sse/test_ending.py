@@ -219,9 +219,6 @@ async def test_a_principal_that_expires_is_shown_no_more_and_not_let_in_again() 
             assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-# --- peers that read nothing
-
-
 @asynccontextmanager
 async def stalled(address: Address, session: str) -> AsyncGenerator[trio.SocketStream]:
     """A viewer that reads nothing."""

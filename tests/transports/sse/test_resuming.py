@@ -104,9 +104,6 @@ async def test_without_a_position_it_is_told_the_present_state_alone() -> None:
             assert kind(await stream.event()) == ("status", True)
 
 
-# --- sessions that are not there
-
-
 async def test_a_reconnect_to_a_session_that_has_ended_for_good_is_told_to_stop() -> None:
     async with serving(linger=0) as (realtime, address):
         session, positions = await seen(address, realtime)

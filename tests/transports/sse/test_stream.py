@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.transports.sse.peers import (
     until,
 )
 from tests.transports.websocket.peers import quick
+from trio_agent_rt.events import Encoded
 from trio_agent_rt.realtime import Limits, Principal, RealtimeAgent
 from trio_agent_rt.transports import Request, sse_blueprint
 
@@ -28,9 +30,6 @@ EVENT = re.compile(r"(id: [a-z0-9]+-[0-9]+\n)?data: \{[^\r\n]*\}")
 # What a reader of lines might take for the end of one; JSON escapes some, and SSE knows
 # two of them: a line feed and a carriage return (HTML standard, 9.2.5).
 BREAKS = "a\nb\r\nc\rd\u2028e\u2029f\x85g\x0bh\x0ci\x00j\ufeff"
-
-
-# --- the framing
 
 
 async def test_the_headers_are_those_of_the_contract() -> None:
@@ -60,6 +59,19 @@ async def test_it_begins_with_a_comment_and_a_retry_and_then_connected() -> None
         assert (data["protocolVersion"], data["resumed"]) == (1, False)
         assert fourth is not None
         assert fourth.message["type"] == "status"
+
+
+async def test_those_who_come_at_once_are_not_told_to_come_back_at_once() -> None:
+    async with serving() as (_, address):
+        told: set[str | None] = set()
+        for _ in range(8):
+            async with open_stream(address) as stream:
+                await stream.read()
+                retry = await stream.read()
+                assert retry is not None
+                told.add(retry.field("retry"))
+        # All the same once in a thousand million million million runs.
+        assert len(told) > 1
 
 
 async def test_an_event_is_its_position_if_it_has_one_and_one_line_of_data() -> None:
@@ -98,6 +110,18 @@ async def test_events_have_names_only_when_asked_for() -> None:
                     block = await stream.event()
                     assert block.message["type"] == kind
                     assert block.field("event") == (kind if named else None)
+
+
+async def test_what_a_browser_would_take_for_the_end_of_its_connection_has_no_name() -> None:
+    """An `EventSource` calls `onerror` for an event of that name."""
+    async with serving() as (realtime, address):
+        async with open_stream(address, "/sse?named=1") as stream:
+            await started(stream)
+            realtime.broadcast("open")
+            assert (await stream.event("open")).field("event") is None
+            realtime.submit("x")
+            realtime.begin_shutdown(drain_timeout=5)
+            assert (await stream.event("error")).field("event") is None
 
 
 @pytest.mark.parametrize(
@@ -160,9 +184,6 @@ async def test_no_time_out_of_an_app_cuts_a_stream() -> None:
                     await stream.comments(10)
 
 
-# --- who is shown one
-
-
 async def test_a_head_request_opens_nothing() -> None:
     async with serving() as (realtime, address):
         async with open_stream(address, method="HEAD") as stream:
@@ -196,6 +217,28 @@ async def test_one_principal_has_its_own_number_of_streams() -> None:
                 assert another.status == 200
 
 
+async def test_a_stream_whose_place_was_taken_after_its_status_ends_in_order() -> None:
+    """Its status is written before it is attached, and cannot be taken back."""
+    app = QuartTrio("an_app")
+    limits = Limits(max_connections=1)
+    async with RealtimeAgent(quick, limits=limits) as realtime, AsyncExitStack() as stack:
+
+        @app.after_request
+        async def take_the_place(response: Response) -> Response:
+            if response.status_code == 200:
+                await stack.enter_async_context(realtime.connect(framing=Encoded.sse))
+            return response
+
+        async with mounted(app, realtime, sse_blueprint(realtime)) as address:
+            async with open_stream(address) as stream:
+                assert stream.status == 200
+                comment, *others = await stream.rest()
+                assert comment.comment
+                assert [bool(each.field("retry")) for each in others] == [True, True]
+            # When it comes again, its status says why.
+            assert error_of(await get(address, "/sse")) == (429, "rate_limited")
+
+
 async def _by_query(request: Request) -> Principal:
     await trio.lowlevel.checkpoint()
     return Principal(request.query["who"])
@@ -216,9 +259,6 @@ async def test_a_room_is_shown_to_everybody_in_it_in_the_same_order() -> None:
                 events = [await stream.event("news") for _ in range(5)]
                 seen.append([(each.field("id"), each.message["data"]) for each in events])
             assert seen[0] == seen[1]
-
-
-# --- other apps
 
 
 async def test_an_app_that_fails_after_the_request_leaves_no_viewer_behind() -> None:

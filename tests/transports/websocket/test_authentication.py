@@ -152,9 +152,6 @@ async def test_who_expires_while_connected_is_closed_with_4500() -> None:
                 pass
 
 
-# --- subprotocols
-
-
 @pytest.mark.parametrize(
     ("proposed", "echoed"),
     [
@@ -175,9 +172,6 @@ async def test_the_token_is_never_echoed(proposed: list[str] | None, echoed: str
             ) as websocket:
                 assert websocket.subprotocol == echoed
                 assert "connected" in str(await websocket.get_message())
-
-
-# --- pages
 
 
 @pytest.mark.parametrize(
@@ -216,18 +210,12 @@ async def test_no_page_acts_with_the_cookie_of_whoever_looks_at_it_unless_allowe
                 await peer.shake_hands(request)
 
 
-# --- at other addresses
-
-
 @pytest.mark.parametrize("options", [{"allow_anonymous": True}, {"authenticate": TOKENS}])
 async def test_other_machines_may_connect_if_that_was_said_or_they_are_asked_who_they_are(
     options: dict[str, Any],
 ) -> None:
     async with serving(host="0.0.0.0", **options) as (_, address):
         assert address.hosts == ("0.0.0.0",)
-
-
-# --- secrets
 
 
 async def test_no_secret_is_logged_or_told_whatever_becomes_of_it(

@@ -23,34 +23,23 @@ def set_current_exchange(exchange: Exchange) -> None:
 
 
 class Exchange:
-    """A request that came in at our own HTTP server, and the connection that it came over.
+    """A request that came in at `serve_app`, for a handler whose answer goes on and on.
+
+    Such a handler calls `mark_streaming` before its answer begins, and ends it once
+    `wait_closing` returns; otherwise the answer is cut when the server shuts down. Where the
+    request came from is in its ASGI scope.
 
     Args:
-        remote: the peer's address and port, or the proxy's in front of it.
-        loopback: whether it came in at an address that only this machine can reach.
-        secure: whether it came over TLS.
         on_streaming: called once, when the answer is said to be a stream.
         cut: ends the connection.
     """
 
-    def __init__(
-        self,
-        *,
-        remote: tuple[str, int],
-        loopback: bool,
-        secure: bool,
-        on_streaming: Callable[[], None],
-        cut: Callable[[], None],
-    ) -> None:
-        self.remote = remote
-        self.loopback = loopback
-        self.secure = secure
+    def __init__(self, *, on_streaming: Callable[[], None], cut: Callable[[], None]) -> None:
         self._streaming = False
         self._on_streaming = on_streaming
         self._on_close: Callable[[], None] | None = None
         self._cut = cut
         self._closing = trio.Event()
-        self._on_closing: Callable[[], None] | None = None
 
     @property
     def streaming(self) -> bool:

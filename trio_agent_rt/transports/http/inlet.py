@@ -1,6 +1,6 @@
 """What was received of a peer, on its way to the parser.
 
-The reader never waits for the application: it would not notice then that the peer has left.
+The reader does not wait for the application: it would not notice then that the peer has left.
 But Hypercorn stops parsing while a request is being answered and another one has begun to
 come in. So there are two Trio tasks, and this between them:
 
@@ -10,7 +10,10 @@ come in. So there are two Trio tasks, and this between them:
                                    └ stopped: `wait` was called, until `set` is
 ```
 
-While the parser runs, `give` waits for it; while it is stopped, a little is held for it.
+While the parser runs, `give` waits for it; while it is stopped, a little is held for it. What
+comes beyond that waits in the kernel: a client may have its whole answer, and send its next
+request of any size, before the application is done with the one before. As long as `give`
+waits for that, a peer's leaving is not noticed.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ import trio
 
 __all__ = ["Inlet"]
 
-# What may be pipelined behind a request that is being answered: four heads of the greatest
-# size. Browsers do not pipeline at all.
+# What may be pipelined behind a request while the peer's leaving is still noticed: four heads
+# of the greatest size. Browsers do not pipeline at all.
 _MAX_HELD_BYTES = 64 * 1024
 
 
@@ -29,6 +32,7 @@ class Inlet:
 
     def __init__(self) -> None:
         self._held = bytearray()
+        self._ended = False
         self._given = trio.Event()
         self._settled = trio.Event()
         self._stopped = False
@@ -39,32 +43,34 @@ class Inlet:
         """Whether nothing is held."""
         return not self._held
 
-    async def give(self, data: bytes | bytearray) -> bool:
-        """Hand over, and wait until it was parsed or the parser has stopped.
-
-        Returns:
-            False when there is no room for it.
+    async def give(self, data: bytes | bytearray) -> None:
+        """Hand over; wait until it was parsed, or the parser has stopped and more may come.
 
         Cancellation: it was handed over.
         """
-        if len(self._held) + len(data) > _MAX_HELD_BYTES:
-            return False
         self._held += data
         self._given.set()
-        if self._stopped:
-            await trio.lowlevel.checkpoint()
-        else:
-            self._settled = trio.Event()
-            await self._settled.wait()
-        return True
+        self._settled = trio.Event()
+        self._settle_if_stopped()
+        await self._settled.wait()
+
+    def end(self) -> None:
+        """Nothing more comes: `take` says so once all of it is taken."""
+        self._ended = True
+        self._given.set()
+
+    def drop(self) -> None:
+        """Forget what is held, and let the reader go on."""
+        self._held.clear()
+        self._settled.set()
 
     async def take(self) -> bytes:
-        """Wait for something to parse.
+        """Wait for something to parse; nothing is the end.
 
         Cancellation: nothing is lost.
         """
         await trio.lowlevel.checkpoint()
-        if not self._held:
+        while not (self._held or self._ended):
             self._given = trio.Event()
             self._settled.set()
             await self._given.wait()
@@ -79,7 +85,7 @@ class Inlet:
     async def wait(self) -> None:
         """Stop until `set` is called."""
         self._stopped = True
-        self._settled.set()
+        self._settle_if_stopped()
         try:
             await self._may_go_on.wait()
         finally:
@@ -92,3 +98,7 @@ class Inlet:
     def is_set(self) -> bool:
         """Whether the parser may go on."""
         return self._may_go_on.is_set()
+
+    def _settle_if_stopped(self) -> None:
+        if self._stopped and len(self._held) <= _MAX_HELD_BYTES:
+            self._settled.set()

@@ -30,7 +30,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[object]]
 """An ASGI 3 application, such as a `quart_trio.QuartTrio`."""
 
-# As long as an agent's cleanup may take by default.
+# What a task's cleanup may take by default (`cleanup_timeout` of `RealtimeAgent`). It comes
+# on top of the bound of a shutdown, which is that of the agent and its connections.
 _SHUTDOWN_TIMEOUT = 5.0
 
 

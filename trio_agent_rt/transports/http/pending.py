@@ -23,7 +23,7 @@ import trio
 from ..admission import report
 from .exchange import Exchange, set_current_exchange
 from .lifespan import ASGIApp, Message, Scope, Send
-from .refusal import Refusal, too_large
+from .refusal import TOO_LARGE, Refusal
 
 __all__ = ["PendingRequest"]
 
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 # else waits.
 _PIECES_AT_ONCE = 64
 
-_TOO_SLOW = Refusal(status=408, code="bad_message", message="The body took too long.")
+_TOO_SLOW = Refusal(status=408, code="bad_message", message="the body took too long")
 
 
 class PendingRequest:
@@ -76,7 +76,11 @@ class PendingRequest:
         """Take a piece of the body, or the news that nobody waits for the answer any more."""
         if message["type"] == "http.disconnect":
             self._left = True
-        elif self._refusal is None:
+            self._news.set()
+            # No checkpoint: Hypercorn says this from within the application's last `send`, and
+            # Quart cancels that on hearing it. The connection would never be used again.
+            return
+        if self._refusal is None:
             self._take(message["body"], last=not message["more_body"])
         self._news.set()
         self._pieces += 1
@@ -87,7 +91,7 @@ class PendingRequest:
         self._size += len(body)
         if self._size > self._max_body_bytes:
             self._held.clear()
-            self._refusal = too_large(self._max_body_bytes)
+            self._refusal = TOO_LARGE
             self._scope.cancel()
             return
         self._held += body
@@ -139,7 +143,7 @@ class PendingRequest:
                 self._refusal = self._refusal or _TOO_SLOW
         except* Exception as group:
             reference = report(f"{self._name}: the app failed", group)
-            self._refusal = _internal(f"Internal error, reference {reference}.")
+            self._refusal = _internal(f"internal error, reference {reference}")
 
     async def _receive(self) -> Message:
         while True:
@@ -159,11 +163,10 @@ class PendingRequest:
         refusal = self._refusal
         if refusal is None:
             _log.error("%s: the app gave no answer", self._name)
-            refusal = _internal("The application gave no answer.")
-        body = refusal.body
-        headers = refusal.fields(body)
-        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+            refusal = _internal("the application gave no answer")
+        start = {"type": "http.response.start", "status": refusal.status}
+        await send({**start, "headers": refusal.fields})
+        await send({"type": "http.response.body", "body": refusal.body, "more_body": False})
 
 
 def _internal(message: str) -> Refusal:

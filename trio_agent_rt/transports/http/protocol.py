@@ -25,16 +25,16 @@ from hypercorn.typing import ConnectionState, TaskGroup
 
 from .inlet import Inlet
 from .lifespan import ASGIApp
-from .refusal import Refusal, Refused, SpeaksHTTP2, too_large
+from .refusal import TOO_LARGE, Refusal, Refused, SpeaksHTTP2
 
 __all__ = ["HTTPProtocol", "Service"]
 
 _HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
 _VERSIONS = {b"1.0", b"1.1"}
 _REFUSALS = {
-    400: ("bad_message", "This request cannot be read."),
-    431: ("too_large", "The head is too large."),
-    501: ("bad_message", "No transfer encoding but chunked is known here."),
+    400: ("bad_message", "this request cannot be read"),
+    431: ("too_large", "the head is too large"),
+    501: ("bad_message", "no transfer encoding but chunked is known here"),
 }
 
 
@@ -95,6 +95,11 @@ class HTTPProtocol(H11Protocol):
         return cast("h11.Connection", self.connection)
 
     @property
+    def answering(self) -> bool:
+        """Whether an answer has begun and is not whole."""
+        return self.http.our_state is h11.SEND_BODY
+
+    @property
     def whole(self) -> bool:
         """Whether all that was begun to be answered is answered."""
         return self.http.our_state in {h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
@@ -103,11 +108,10 @@ class HTTPProtocol(H11Protocol):
         """Answer instead of the application, if there is still something to answer."""
         if self.http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             return
-        body = refusal.body
-        headers = [*refusal.fields(body), *self.config.response_headers("h11")]
+        headers = [*refusal.fields, *self.config.response_headers("h11")]
         written = self.http.send(h11.Response(status_code=refusal.status, headers=headers))
         # To a HEAD h11 writes no body.
-        for event in (h11.Data(data=body), h11.EndOfMessage()):
+        for event in (h11.Data(data=refusal.body), h11.EndOfMessage()):
             written += self.http.send(event)
         await self.send(RawData(data=written))
 
@@ -131,12 +135,16 @@ class HTTPProtocol(H11Protocol):
         if event.http_version not in _VERSIONS:
             raise _refused(505, "bad_message", "HTTP/1.1 is spoken here.")
         if event.method == b"CONNECT":
-            raise _refused(501, "bad_message", "This is no proxy.")
+            raise _refused(501, "bad_message", "this is no proxy")
         headers = dict(event.headers)
         if not _may_be_host(headers.get(b"host", b"")):
-            raise _refused(400, "bad_message", "This is no Host.")
+            raise _refused(400, "bad_message", "this is no Host")
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            # A proxy in front may have gone by the other one, and taken the end of the body
+            # for a request that it never judged (RFC 9112, 6.3). h11 lets it pass.
+            raise _refused(400, "bad_message", "a body has one length")
         if int(headers.get(b"content-length", 0)) > self._max_body_bytes:
-            raise Refused(too_large(self._max_body_bytes))
+            raise Refused(TOO_LARGE)
 
     async def _create_stream(self, request: h11.Request) -> None:
         target = _origin_form(request.target)
@@ -179,5 +187,5 @@ def _origin_form(target: bytes) -> bytes:
     except ValueError:
         parts = None
     if parts is None or parts.scheme not in {b"http", b"https"} or not parts.netloc:
-        raise _refused(400, "bad_message", "The request's target must be a path.")
+        raise _refused(400, "bad_message", "the request's target must be a path")
     return urllib.parse.urlunsplit((b"", b"", parts.path or b"/", parts.query, b""))

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from ...protocol import encode_http_failure
 
-__all__ = ["Refusal", "Refused", "SpeaksHTTP2", "too_large"]
+__all__ = ["SHUTTING_DOWN", "TOO_LARGE", "TOO_LATE", "Refusal", "Refused", "SpeaksHTTP2"]
 
 
 @frozen(kw_only=True)
@@ -25,11 +25,12 @@ class Refusal:
         """As JSON, like every other failure."""
         return encode_http_failure(self.message, self.code)
 
-    def fields(self, body: bytes) -> list[tuple[bytes, bytes]]:
-        """The headers that go with `body`."""
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """All its headers."""
         pairs = {
             "content-type": "application/json",
-            "content-length": str(len(body)),
+            "content-length": str(len(self.body)),
             "cache-control": "no-store",
             "connection": "close",
             **self.headers,
@@ -37,11 +38,20 @@ class Refusal:
         return [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs.items()]
 
 
-def too_large(max_body_bytes: int) -> Refusal:
-    """What is said to a body of too many bytes."""
-    return Refusal(
-        status=413, code="too_large", message=f"A body may have {max_body_bytes} bytes here."
-    )
+# Without a number: the application's own limit is a lower one, and what it would have said.
+TOO_LARGE = Refusal(status=413, code="too_large", message="the body is too large")
+"""What is said to a body of too many bytes."""
+
+TOO_LATE = Refusal(status=408, code="bad_message", message="the request took too long")
+"""What is said to a head that does not come to its end."""
+
+SHUTTING_DOWN = Refusal(
+    status=503,
+    code="shutting_down",
+    message="the server is shutting down",
+    headers={"retry-after": "1"},
+)
+"""What is said then to a request that is not whole. A server that restarts is back by then."""
 
 
 class Refused(Exception):

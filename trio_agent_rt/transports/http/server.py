@@ -55,13 +55,19 @@ async def serve_app(
     peer told 500 and a reference number, or cut if its answer has begun. An exception in
     what the application runs beside requests ends the server and comes out of here.
 
+    A peer that ends its side may have left, or may still read, as `nc -N` does: its stream
+    ends at once, and another answer 0.5 s later, or `limits.close_timeout` after that if it
+    has begun. Who has sent more than 64 KiB behind a request that is being answered is not
+    read from, nor found to have left, until that is done; and cut if it takes longer than
+    `limits.handshake_timeout`.
+
     With as many connections as `limits.max_connections` on which no whole request is there,
     one more pushes out the one that has been waited for longest; with twice as many on which
     one is being answered, nobody else is let in.
 
     When `realtime` shuts down nobody new is accepted; who is connected is served until the
-    tasks have ended. Then each `Exchange` is told to close, and what is not over within
-    0.8 s is cut.
+    tasks have ended. Then each `Exchange` is told to close (`current_exchange` gives a
+    handler its own), and what is not over within 0.8 s is cut.
 
     HTTP/1.1 alone is spoken: HTTP/2 is refused in its own words, so that clients come again
     with HTTP/1.1, and an `Upgrade` is ignored. A head that is not there within
@@ -116,6 +122,8 @@ async def serve_app_at(
     on_listening: Callable[[HTTPAddress], None],
 ) -> None:
     """`serve_app` where `listeners` listen; they are closed in any case.
+
+    For the other transports of this package, which open their own; not for users.
 
     Args:
         host: what they were opened for.

@@ -9,7 +9,7 @@
 ```
 
 Everything up to `parted` happens inside one cancel scope, whose deadline is that of the
-state. One Trio task reads, always; one parses, and may stop between two requests; each
+state. One Trio task reads; one parses, and may stop between two requests; each
 request has one of its own in which the application answers it.
 """
 
@@ -32,14 +32,13 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from ...streams import MAX_DRAINED_BYTES, BoundedStream, drain
 from ..admission import report
-from ..listeners import is_loopback
 from ..visitors import NoteProven, endpoint_of
 from .exchange import Exchange
 from .inlet import Inlet
 from .lifespan import ASGIApp, Scope, Send
 from .pending import PendingRequest
 from .protocol import HTTPProtocol, Service
-from .refusal import Refusal, Refused, SpeaksHTTP2
+from .refusal import SHUTTING_DOWN, TOO_LATE, Refused, SpeaksHTTP2
 
 if TYPE_CHECKING:
     from hypercorn.typing import TaskGroup
@@ -62,13 +61,9 @@ _SPEAK_HTTP_1 = bytes.fromhex("000000 04 00 00000000") + bytes.fromhex(
     "000008 07 00 00000000 00000000 0000000d"
 )
 
-_TOO_LATE = Refusal(status=408, code="bad_message", message="The request took too long.")
-_SHUTTING_DOWN = Refusal(
-    status=503,
-    code="shutting_down",
-    message="The server is shutting down.",
-    headers={"retry-after": "1"},
-)
+# A peer that has ended its side cannot be told from one that has left, until it is written
+# to: this long what it has asked for is still worked on. Most answers take less.
+_LAST_ANSWERS_TIMEOUT = 0.5
 
 
 def receiver(
@@ -144,6 +139,7 @@ class HTTPVisit:
         self._pending: PendingRequest | None = None
         self._state: _State = "resting"
         self._dropping = False
+        self._ended = False
         self._closing = False
 
     def __str__(self) -> str:
@@ -204,32 +200,54 @@ class HTTPVisit:
             with self._wire:
                 async with trio.open_nursery() as wire:
                     wire.start_soon(self._parse, protocol)
-                    await self._read(stream)
+                    if await self._read(stream):
+                        await self._hear_out(protocol)
                     wire.cancel_scope.cancel()
             await protocol.handle(Closed())
             answers.cancel_scope.deadline = trio.current_time() + self._limits.close_timeout
 
-    async def _read(self, stream: BoundedStream) -> None:
-        """Take whatever comes, always: it is how a peer's leaving is noticed."""
+    async def _read(self, stream: BoundedStream) -> bool:
+        """Take whatever comes: it is how a peer's leaving is noticed.
+
+        Returns:
+            Whether the peer has ended its side; otherwise the connection is no more.
+        """
         dropped = 0
         while True:
             try:
                 data = await stream.receive_some(_RECEIVE_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
+                return False
             if not data:
-                return
+                return True
             if self._dropping:
                 dropped += len(data)
                 if dropped > MAX_DRAINED_BYTES:
                     _log.debug("%s: cut: it sends too much during a stream", self)
-                    return
+                    return False
                 continue
             if self._state == "resting":
                 self._begin_asking()
-            if not await self._inlet.give(data):
-                _log.debug("%s: cut: it sends too much before its answer", self)
-                return
+            with trio.move_on_after(self._limits.handshake_timeout) as patience:
+                await self._inlet.give(data)
+            if patience.cancelled_caught:
+                # It may have left: that would be behind all that is not read.
+                _log.debug("%s: cut: too much of it waits behind a request", self)
+                return False
+
+    async def _hear_out(self, protocol: HTTPProtocol) -> None:
+        """Have answered what a peer that sends no more has asked for, within a bound.
+
+        `_wire` is cancelled as soon as nothing more is to be answered, or a stream begins:
+        that one has no end to wait for.
+        """
+        self._ended = True
+        if self._dropping:
+            return
+        self._inlet.end()
+        await trio.sleep(_LAST_ANSWERS_TIMEOUT)
+        if protocol.answering:
+            await trio.sleep(self._limits.close_timeout)
 
     def _begin_asking(self) -> None:
         self._state = "asking"
@@ -238,8 +256,11 @@ class HTTPVisit:
 
     async def _parse(self, protocol: HTTPProtocol) -> None:
         try:
-            while True:
-                await protocol.handle(RawData(data=await self._inlet.take()))
+            while data := await self._inlet.take():
+                await protocol.handle(RawData(data=data))
+            await protocol.handle(RawData(data=b""))
+            if self._state != "answering":
+                self._wire.cancel()
         except Refused as refused:
             _log.debug("%s: refused: %s", self, refused)
             await protocol.refuse(refused.refusal)
@@ -310,25 +331,20 @@ class HTTPVisit:
                 await stream.aclose()
                 return
             if self._state == "asking":
-                await protocol.refuse(_SHUTTING_DOWN if self._closing else _TOO_LATE)
+                await protocol.refuse(SHUTTING_DOWN if self._closing else TOO_LATE)
             await drain(stream.transport)
 
     def _is_last(self) -> bool:
         return self._closing or (self._exchange is not None and self._exchange.streaming)
 
-    def _begin_request(self, method: str, path: str) -> PendingRequest:
-        exchange = self._exchange = Exchange(
-            remote=self._remote,
-            loopback=is_loopback(self._local[0]),
-            secure=self._ssl_context is not None,
-            on_streaming=self._begin_dropping,
-            cut=self.cut,
-        )
+    def _begin_request(self, scope: Scope) -> PendingRequest:
+        exchange = self._exchange = Exchange(on_streaming=self._begin_dropping, cut=self.cut)
         if self._closing:
             exchange.close()
         self._pending = PendingRequest(
             exchange,
-            name=f"{self}: {method} {path}",
+            # The path as it was sent: decoded, it could have line breaks for the log.
+            name=f"{self}: {scope['method']} {scope['raw_path'].decode('ascii')}",
             body_timeout=self._limits.body_timeout,
             max_body_bytes=self._service.max_body_bytes,
             on_heard=functools.partial(self._note_proven, True),
@@ -337,8 +353,11 @@ class HTTPVisit:
 
     def _begin_dropping(self) -> None:
         self._dropping = True
+        self._inlet.drop()
         if self._pending is not None:
             self._pending.hear_no_more()
+        if self._ended:
+            self._wire.cancel()
 
 
 class _Requests:
@@ -346,10 +365,10 @@ class _Requests:
 
     Args:
         answers: where it runs.
-        begin: makes the request, of a method and a path.
+        begin: makes the request, of its ASGI scope.
     """
 
-    def __init__(self, answers: trio.Nursery, begin: Callable[[str, str], PendingRequest]) -> None:
+    def __init__(self, answers: trio.Nursery, begin: Callable[[Scope], PendingRequest]) -> None:
         self._answers = answers
         self._begin = begin
 
@@ -357,7 +376,7 @@ class _Requests:
         self, app: ASGIApp, config: object, scope: Scope, send: Send
     ) -> Callable[[Any], Awaitable[None]]:
         """Start the application; gives what it is to be told with."""
-        request = self._begin(scope["method"], scope["path"])
+        request = self._begin(scope)
         self._answers.start_soon(request.answer, app, scope, send)
         return request.put
 

@@ -9,7 +9,7 @@ from quart import Blueprint, Response
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from .answers import failure_of_status
+from .answers import NO_SUCH_METHOD, failure_of_status
 from .blueprint import for_pages
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def make_app(blueprint: Blueprint, admission: Admission, *, prefix: str) -> Quar
         status = wrong.code or 500
         message = {
             404: f"there is nothing here; resources are at {prefix or '/'}",
-            405: "this resource has no such method; see the Allow header",
+            405: NO_SUCH_METHOD,
         }.get(status, wrong.name)
         kept = {name: value for name, value in wrong.get_headers() if name == "Allow"}
         return for_pages(admission, failure_of_status(status, message, kept))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -27,10 +29,11 @@ from ...protocol import (
     encode_http_answer,
     encode_http_success,
 )
+from ...realtime import COMMAND_BYTES
 from ..http import current_exchange
 from ..listeners import is_loopback
 from ..request import Headers, Request
-from .answers import JSON, Answer, failure, failure_of_status
+from .answers import JSON, NO_SUCH_METHOD, Answer, Refused, failure, failure_of_status
 from .stream import EventStreamBody
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ _EXPOSED = (
     "a request came in at an address that other machines can reach, and nobody would be asked "
     "who they are: pass authenticate= to sse_blueprint, or allow_anonymous=True"
 )
+
+_CLIENT_ID = re.compile(rb'"clientId"\s*:\s*"([\w-]{1,128})"', re.ASCII)
 
 _STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -73,6 +78,7 @@ def make_blueprint(
     """
     resources = _Resources(realtime, admission)
     blueprint = Blueprint(name, __name__)
+    guard = _LoopbackGuard() if loopback_only else None
     for path, method, resource in (
         (paths.stream, "GET", resources.stream),
         (paths.task, "POST", resources.task),
@@ -82,13 +88,14 @@ def make_blueprint(
         (paths.state, "GET", resources.state),
         (paths.ticket, "POST", resources.ticket),
         (paths.health, "GET", resources.ready),
-        (f"{paths.health.rstrip('/')}/live", "GET", resources.live),
+        (paths.live_path, "GET", resources.live),
     ):
         blueprint.add_url_rule(
             path,
             endpoint=resource.__name__,
-            view_func=_view(admission, resource, method, loopback_only),
-            methods=[method, "OPTIONS"],
+            view_func=_view(admission, resource, method, guard),
+            # Of a method that it does not have, an app's own answer would be no JSON.
+            methods=list(http.HTTPMethod),
             provide_automatic_options=False,
         )
     return blueprint
@@ -117,22 +124,43 @@ def for_pages(admission: Admission, answer: Answer | Response) -> Response:
     return response
 
 
-def _view(admission: Admission, resource: Resource, method: str, loopback_only: bool) -> View:
+class _LoopbackGuard:
+    """Refuses what came in where other machines can reach it; the log is told once."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def check(self, loopback: bool) -> None:
+        """Raise ConnectionRejected (403) unless it came in at a loopback address."""
+        if loopback:
+            return
+        if not self._told:
+            _log.warning("%s", _EXPOSED)
+            self._told = True
+        raise ConnectionRejected(403, "Nobody may connect from another machine.")
+
+
+def _view(
+    admission: Admission, resource: Resource, method: str, guard: _LoopbackGuard | None
+) -> View:
     """A view that turns whatever comes of `resource` into a response.
 
     Also what CORS asks for, and the preflight that a browser sends before.
     """
     methods = (method, "OPTIONS")
+    allowed = ("GET", "HEAD", "OPTIONS") if method == "GET" else methods
+    allow = {"Allow": ", ".join(allowed)}
 
     async def view() -> Response:
         asked, loopback = _request(), _on_loopback()
         try:
-            if loopback_only and not loopback:
-                _log.warning("%s", _EXPOSED)
-                answer = failure_of_status(403, "Nobody may connect from another machine.")
-            elif asked.method == "OPTIONS":
-                allowed = admission.preflight_headers(asked, loopback=loopback, methods=methods)
-                answer = Answer(status=204, headers={"Allow": ", ".join(methods), **allowed})
+            if guard is not None:
+                guard.check(loopback)
+            if asked.method == "OPTIONS":
+                told = admission.preflight_headers(asked, loopback=loopback, methods=methods)
+                answer = Answer(status=204, headers={**allow, **told})
+            elif asked.method not in allowed:
+                answer = failure_of_status(405, NO_SUCH_METHOD, allow)
             else:
                 answer = await resource(asked)
         except Exception as wrong:
@@ -204,9 +232,8 @@ class _Resources:
 
     async def ticket(self, asked: Request) -> Answer:
         """A ticket, which stands for the caller once."""
-        principal = await self._identify(asked)
-        tickets = self._realtime.tickets
-        fields = {"ticket": tickets.issue(principal), "expiresIn": tickets.lifetime}
+        ticket = await self._admission.issue_ticket(asked, loopback=_on_loopback())
+        fields = {"ticket": ticket, "expiresIn": self._realtime.tickets.lifetime}
         return Answer(status=200, body=encode_http_success(fields))
 
     async def ready(self, asked: Request) -> Answer:
@@ -226,8 +253,13 @@ class _Resources:
     async def _carry_out(self, asked: Request, kind: type[Command]) -> Answer:
         principal = await self._identify(asked)
         body = await self._body()
+        size = len(body)
+        if size > COMMAND_BYTES:  # not before it may be: it takes time that everybody waits for
+            client_ids = (each.decode() for each in _CLIENT_ID.findall(body))
+            self._realtime.check_size(client_ids, principal, size)
+            size = 0
         command, client_id = decode_http_command(kind, body)
-        return await self._ask(command, client_id, principal, len(body))
+        return await self._ask(command, client_id, principal, size)
 
     async def _ask(
         self, command: Command, client_id: str, principal: Principal, size: int
@@ -241,7 +273,7 @@ class _Resources:
 
         Raises:
             MessageTooLarge: when it has more bytes.
-            ConnectionRejected: (408) when it takes too long.
+            Refused: (408) when it takes too long.
         """
         limits = self._realtime.limits
         limit = limits.max_message_bytes
@@ -256,10 +288,11 @@ class _Resources:
                     body += chunk
                     if len(body) > limit:
                         raise too_large
-            except RequestEntityTooLarge:
-                raise too_large from None
+            except RequestEntityTooLarge:  # the app's own limit, which is not known here
+                raise MessageTooLarge("body: larger than this application takes") from None
             return bytes(body)
-        raise ConnectionRejected(408, "the body took too long", {"Connection": "close"})
+        too_late = failure_of_status(408, "the body took too long", {"Connection": "close"})
+        raise Refused(too_late)
 
 
 def _success(answer: Acknowledged, *messages: Event) -> Answer:

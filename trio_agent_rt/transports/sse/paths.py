@@ -34,7 +34,8 @@ class SSEPaths:
         tools: `GET`: what the agent can use.
         state: `GET`: the present state of a client's session.
         ticket: `POST`: a ticket, which stands for the caller once.
-        health: `GET`: whether the server takes new work; `/live` below it: whether it runs.
+        health: `GET`: whether the server takes new work; `live_path`, below it: whether it
+            runs.
 
     Raises:
         ValueError: when one is not a path, or two are the same.
@@ -50,7 +51,12 @@ class SSEPaths:
     health: str = _path("/health")
 
     def __attrs_post_init__(self) -> None:
-        paths: list[str] = list(attrs.asdict(self).values())
+        paths: list[str] = [*attrs.asdict(self).values(), self.live_path]
         twice = {each for each in paths if paths.count(each) > 1}
         if twice:
             raise ValueError(f"two resources cannot have the same path: {', '.join(sorted(twice))}")
+
+    @property
+    def live_path(self) -> str:
+        """`GET`: answered for as long as the server runs: `/health/live`."""
+        return f"{self.health.rstrip('/')}/live"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...realtime import RealtimeAgent
 
-__all__ = ["check_prefix", "serve_sse", "sse_app", "sse_blueprint", "stream_address"]
+__all__ = ["check_prefix", "serve_sse", "serve_sse_at", "sse_app", "sse_blueprint"]
 
 
 def sse_blueprint(
@@ -55,6 +56,7 @@ def sse_blueprint(
     """
     admission = Admission(
         tickets=realtime.tickets,
+        timeout=realtime.limits.handshake_timeout,
         cors=cors or Cors(),
         authenticate=authenticate,
         choose_session=choose_session,
@@ -117,6 +119,7 @@ async def serve_sse(
     check_prefix(prefix)
     admission = Admission(
         tickets=realtime.tickets,
+        timeout=realtime.limits.handshake_timeout,
         cors=cors or Cors(),
         authenticate=authenticate,
         choose_session=choose_session,
@@ -126,8 +129,48 @@ async def serve_sse(
     loopback_only = authenticate is None and not allow_anonymous
     listeners = await open_listeners(host, port, loopback_only=loopback_only)
 
+    def announce(address: SSEAddress) -> None:
+        task_status.started(address)
+
+    await serve_sse_at(
+        listeners,
+        realtime,
+        app,
+        host=host,
+        stream_path=prefix + places.stream,
+        ssl_context=ssl_context,
+        on_listening=announce,
+    )
+
+
+async def serve_sse_at(
+    listeners: list[trio.SocketListener],
+    realtime: RealtimeAgent,
+    app: ASGIApp,
+    *,
+    host: str | None,
+    stream_path: str,
+    ssl_context: ssl.SSLContext | None,
+    on_listening: Callable[[SSEAddress], None],
+) -> None:
+    """`serve_sse` where `listeners` listen; they are closed in any case.
+
+    Args:
+        app: see `sse_app`.
+        host: what they were opened for.
+        stream_path: where the stream is, with the prefix.
+        on_listening: called once, when peers are accepted.
+    """
+
     def announce(address: HTTPAddress) -> None:
-        task_status.started(stream_address(address, prefix=prefix, paths=places))
+        found = SSEAddress(
+            host=address.host,
+            port=address.port,
+            hosts=address.hosts,
+            url=address.url + stream_path,
+            base_url=address.url,
+        )
+        on_listening(found)
 
     await serve_app_at(
         listeners,
@@ -159,17 +202,6 @@ async def sse_app(
         return _quart_half("app").make_app(blueprint, admission, prefix=prefix)
 
     return await trio.to_thread.run_sync(make)  # what it imports takes a fifth of a second
-
-
-def stream_address(address: HTTPAddress, *, prefix: str, paths: SSEPaths) -> SSEAddress:
-    """Where the stream is, of a server that listens at `address`."""
-    return SSEAddress(
-        host=address.host,
-        port=address.port,
-        hosts=address.hosts,
-        url=address.url + prefix + paths.stream,
-        base_url=address.url,
-    )
 
 
 def _quart_half(module: str) -> Any:

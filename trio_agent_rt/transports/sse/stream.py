@@ -108,8 +108,6 @@ class EventStreamBody(ResponseBody):
 
     async def _next_batch(self, connection: Connection) -> bytes:
         """What waits, or a comment; empty once the connection is to be closed."""
-        if trio.current_time() >= self._expires_at:
-            connection.close(CloseCode.NOT_AUTHORISED, flush=False)
         with trio.move_on_at(min(self._beat_at, self._expires_at)):
             return await connection.next_batch()
         if trio.current_time() >= self._expires_at:

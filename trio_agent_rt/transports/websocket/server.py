@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,7 +22,7 @@ from .visit import Visit
 if TYPE_CHECKING:
     from ...realtime import RealtimeAgent
 
-__all__ = ["check_path", "serve_websocket"]
+__all__ = ["check_path", "serve_websocket", "serve_websocket_at"]
 
 _log = logging.getLogger(__name__)
 
@@ -88,30 +89,38 @@ async def serve_websocket(
     )
     loopback_only = authenticate is None and not allow_anonymous
     listeners = await open_listeners(host, port, loopback_only=loopback_only)
-    address = address_of(listeners, host=host, path=path, secure=ssl_context is not None)
-    visitors = websocket_visitors(realtime, admission, ssl_context, path=path)
 
-    def announce() -> None:
-        _log.info("listening at %s", address.url)
+    def announce(address: WebSocketAddress) -> None:
         task_status.started(address)
 
-    await visitors.serve(listeners, on_listening=announce)
+    await serve_websocket_at(
+        listeners,
+        realtime,
+        admission,
+        host=host,
+        path=path,
+        ssl_context=ssl_context,
+        on_listening=announce,
+    )
 
 
-def check_path(path: str) -> None:
-    """Raise ValueError unless `path` is the path of a URL."""
-    if not path.startswith("/") or "?" in path or "#" in path:
-        raise ValueError(f"path must begin with / and have no query, not {path!r}")
-
-
-def websocket_visitors(
+async def serve_websocket_at(
+    listeners: list[trio.SocketListener],
     realtime: RealtimeAgent,
     admission: Admission,
-    ssl_context: ssl.SSLContext | None,
     *,
+    host: str | None,
     path: str,
-) -> Visitors:
-    """Whoever connects to one WebSocket server."""
+    ssl_context: ssl.SSLContext | None,
+    on_listening: Callable[[WebSocketAddress], None],
+) -> None:
+    """`serve_websocket` where `listeners` listen; they are closed in any case.
+
+    Args:
+        host: what they were opened for.
+        on_listening: called once, when peers are accepted.
+    """
+    address = address_of(listeners, host=host, path=path, secure=ssl_context is not None)
 
     def receive(transport: trio.SocketStream, note_proven: NoteProven) -> Visit:
         return Visit(
@@ -123,4 +132,14 @@ def websocket_visitors(
             on_admitted=functools.partial(note_proven, True),
         )
 
-    return Visitors(realtime, receive)
+    def announce() -> None:
+        _log.info("listening at %s", address.url)
+        on_listening(address)
+
+    await Visitors(realtime, receive).serve(listeners, on_listening=announce)
+
+
+def check_path(path: str) -> None:
+    """Raise ValueError unless `path` is the path of a URL."""
+    if not path.startswith("/") or "?" in path or "#" in path:
+        raise ValueError(f"path must begin with / and have no query, not {path!r}")
