@@ -12,12 +12,24 @@ from .planning import (
 )
 from .run import Answer, TaskRun
 from .step import Step
+from .stopping import (
+    Command,
+    ProcessResult,
+    check_cancelled,
+    run_abandoned,
+    run_in_thread,
+    run_process,
+)
+from .stopping.classes import AbandonTool, AsyncTool, SubprocessTool, ThreadTool
 from .tool import Tool, ToolCall, ToolSet, tool
 
 __all__ = [
     "PLAN_SCHEMA",
+    "AbandonTool",
     "Answer",
+    "AsyncTool",
     "ChatMessage",
+    "Command",
     "Execution",
     "Executor",
     "LLMClient",
@@ -25,13 +37,20 @@ __all__ = [
     "LLMResponse",
     "PlannedStep",
     "PlanningAgent",
+    "ProcessResult",
     "Step",
+    "SubprocessTool",
     "TaskRun",
+    "ThreadTool",
     "Tool",
     "ToolCall",
     "ToolSet",
     "Usage",
+    "check_cancelled",
     "create_agent",
     "parse_plan",
+    "run_abandoned",
+    "run_in_thread",
+    "run_process",
     "tool",
 ]

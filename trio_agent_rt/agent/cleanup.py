@@ -31,6 +31,8 @@ class CleanupRecord:
     outcome: CleanupOutcome = "clean"
     detail: str | None = None
     _open: set[Cleanup] = attrs.field(factory=set["Cleanup"])
+    _left: list[str] = attrs.field(factory=list[str])
+    """What goes on although it was left, and is told of by a later receipt too."""
 
     def cancel(self, now: float) -> None:
         """The task was cancelled: cleanups that run now keep their deadline.
@@ -40,6 +42,8 @@ class CleanupRecord:
         if self.cancelled_at is None:
             self.cancelled_at = now
             self.outcome, self.detail = "clean", None
+            for name in self._left:
+                self._overran(name)
 
     def bound(self, latest: float) -> None:
         """Let no cleanup, begun or to come, pass `latest` (Trio's time)."""
@@ -58,11 +62,28 @@ class CleanupRecord:
         """Note how a cleanup ended: the worst that happened is what the receipt says."""
         self._open.discard(cleanup)
         if cleanup.scope.cancelled_caught:
-            before = f"{self.detail}, " if self.outcome == "timed_out" else ""
-            self.outcome, self.detail = "timed_out", before + cleanup.name
+            self._overran(cleanup.name)
             _log.warning("cleanup of %s was cut off at its deadline", cleanup.name)
         elif exc is not None and not is_cancelled(exc):
             self.raised(exc, cleanup.name)
+
+    def left_behind(self, name: str) -> None:
+        """Note that something could not be ended, and goes on although its step is over.
+
+        A receipt says `timed_out` of it: nothing that goes on is called clean.
+        """
+        self._left.append(name)
+        self._overran(name)
+        _log.warning("left behind: %s", name)
+
+    def came_back(self, name: str) -> None:
+        """Note that what was left behind has ended."""
+        self._left.remove(name)
+
+    def _overran(self, name: str) -> None:
+        before = self.detail.split(", ") if self.outcome == "timed_out" and self.detail else []
+        if name not in before:
+            self.outcome, self.detail = "timed_out", ", ".join([*before, name])
 
     def raised(self, exc: BaseException, name: str) -> None:
         """Note that something other than the cancel came out of a cancelled task."""

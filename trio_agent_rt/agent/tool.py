@@ -10,6 +10,16 @@ async def shout(call: ToolCall, text: str, times: int = 1) -> str:
     call.progress(50, "half way")
     return " ".join([text.upper()] * times)
 ```
+
+How a tool stops is declared, and held against what it does. When it is cancelled,
+
+- `async` ends at its next checkpoint: an async function that awaits;
+- `subprocess` ends all the processes of a program and reaps them: a plain function that
+  gives the `Command` to run, or an async one that uses `run_process`;
+- `thread` is waited for, until the time for cleanup is over: a plain function that polls
+  `check_cancelled`, or an async one that uses `run_in_thread`;
+- `abandon` leaves its thread behind, and the receipt says so: a plain function, or an
+  async one that uses `run_abandoned`.
 """
 
 from __future__ import annotations
@@ -17,7 +27,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Literal, Protocol, get_type_hints, overload
 
 import msgspec
 from attrs import field, frozen
@@ -25,6 +35,8 @@ from attrs.validators import matches_re
 
 from ..errors import ToolError
 from ..protocol import CancellationKind, ToolInfo
+from .stopping.claims import claiming
+from .stopping.runners import runner
 
 __all__ = ["Tool", "ToolCall", "ToolSet", "tool"]
 
@@ -55,7 +67,8 @@ class Tool:
         function: `async (call, arguments) -> output`. Arguments have been checked by it
             or not at all; `@tool` makes functions that check them.
         category: groups tools in a list.
-        cancellation: how it stops when it is cancelled; see the cancellation contract.
+        cancellation: how it stops when it is cancelled. Doing what stops less well than
+            that (waiting for a thread in an `async` tool) through this library is refused.
         needs_confirmation: whether a person is asked before it runs, whatever a plan says.
         retryable: whether it may simply be run again after it failed.
     """
@@ -85,44 +98,78 @@ class Tool:
 
         Raises:
             ToolError: for arguments it cannot use and for work it could not do.
+            RuntimeError: when it, or a tool that runs it, stops less well than declared.
 
         Cancellation: as `cancellation` declares.
         """
-        return await self.function(call, arguments)
+        with claiming(self.name, self.cancellation, call):
+            return await self.function(call, arguments)
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    category: str = "general",
+    cancellation: Literal["async"] = "async",
+    needs_confirmation: bool = False,
+    retryable: bool = False,
+) -> Callable[[Callable[..., Awaitable[object]]], Tool]:
+    """Of an async function."""
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    category: str = "general",
+    cancellation: CancellationKind,
+    needs_confirmation: bool = False,
+    retryable: bool = False,
+) -> Callable[[Callable[..., object]], Tool]:
+    """Of an async function, or of a plain one that is run so that it stops as declared."""
 
 
 def tool(
     *,
     name: str | None = None,
+    description: str | None = None,
     category: str = "general",
     cancellation: CancellationKind = "async",
     needs_confirmation: bool = False,
     retryable: bool = False,
-) -> Callable[[Callable[..., Awaitable[object]]], Tool]:
-    """A decorator that makes a `Tool` of an async function `(call, **arguments)`.
+) -> Callable[[Callable[..., Any]], Tool]:
+    """A decorator that makes a `Tool` of a function `(call, **arguments)`.
 
     The first parameter receives the `ToolCall`; each other one becomes an argument of
     the tool, by its name, annotation and default. Arguments are converted and checked
     before the function runs; what does not fit is a `ToolError` that names the field.
 
+    An async function stops as it is written, which is held against `cancellation`. A
+    plain one is run so that it stops as declared: of `thread` and `abandon` in a thread,
+    where it may use the `ToolCall` as it is; of `subprocess` it is called in the event
+    loop, and gives the `Command` (or the argv) of the program to run.
+
     Args:
         name: what plans call it, or None for the function's name.
+        description: or None for the function's docstring.
         category, cancellation, needs_confirmation, retryable: as in `Tool`.
 
     Raises:
-        TypeError: when the function is not async, has no docstring or takes no
-            `ToolCall`, or when one of its parameters cannot be an argument: it has no
+        TypeError: when an `async` tool's function is not async, when it has no docstring
+            or takes no `ToolCall`, or when one of its parameters cannot be an argument: it has no
             annotation, or one that means nothing at run time, or takes any number of
             arguments.
         ValueError: when the name is none that plans and models can write.
     """
 
-    def decorate(function: Callable[..., Awaitable[object]]) -> Tool:
+    def decorate(function: Callable[..., Any]) -> Tool:
         tool_name = name or function.__name__
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError(f"tool {tool_name!r} must be an async function")
-        description = inspect.getdoc(function)
-        if not description:
+        work = runner(tool_name, function, cancellation)
+        about = description or inspect.getdoc(function)
+        if not about:
             raise TypeError(f"tool {tool_name!r} needs a docstring: models read it")
         struct = _arguments_struct(tool_name, function)
 
@@ -131,11 +178,11 @@ def tool(
                 checked = msgspec.convert(arguments, struct)
             except msgspec.ValidationError as exc:
                 raise ToolError(f"{tool_name}: {_explain(exc)}") from None
-            return await function(call, **msgspec.structs.asdict(checked))
+            return await work(call, **msgspec.structs.asdict(checked))
 
         return Tool(
             name=tool_name,
-            description=description,
+            description=about,
             parameters=_schema(struct),
             function=run,
             category=category,
@@ -147,9 +194,7 @@ def tool(
     return decorate
 
 
-def _arguments_struct(
-    tool_name: str, function: Callable[..., Awaitable[object]]
-) -> type[msgspec.Struct]:
+def _arguments_struct(tool_name: str, function: Callable[..., Any]) -> type[msgspec.Struct]:
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
         raise TypeError(f"tool {tool_name!r}: its first parameter must take the ToolCall")

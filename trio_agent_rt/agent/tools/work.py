@@ -15,6 +15,7 @@ from typing import TypeVar
 import trio
 from attrs import define, field
 
+from ..stopping import check_cancelled, run_in_thread
 from ..tool import ToolCall
 
 __all__ = ["Work", "in_thread"]
@@ -47,7 +48,7 @@ class Work:
         Raises:
             trio.Cancelled: when the task was cancelled.
         """
-        trio.from_thread.check_cancelled()
+        check_cancelled()
         now = time.monotonic()
         if percent is not None and now >= self._next_progress:
             self._next_progress = now + _PROGRESS_INTERVAL
@@ -60,6 +61,6 @@ class Work:
 async def in_thread(call: ToolCall, function: Callable[[Work], T]) -> T:
     """What `function(work)` returns, run in a thread of Trio's pool.
 
-    Cancellation: waits until the function polls and leaves.
+    Cancellation: waits until the function polls and leaves; see `run_in_thread`.
     """
-    return await trio.to_thread.run_sync(function, Work(call))
+    return await run_in_thread(call, function, Work(call))
