@@ -46,6 +46,7 @@ from ..protocol import (
     TaskCompleted,
     TaskOutcome,
 )
+from .watchdog import watch
 
 if TYPE_CHECKING:
     from .session import Session
@@ -56,9 +57,6 @@ _log = logging.getLogger(__name__)
 
 Agent: TypeAlias = Callable[[str, TaskRun], Awaitable[object]]
 """Any `async def agent(task, run)`. What it returns is the task's output."""
-
-WATCHDOG_GRACE = 1.0
-"""Seconds beyond its cleanup time after which a task that still lives is named."""
 
 
 @frozen
@@ -132,6 +130,8 @@ class RunningTask:
         )
         self.on_ended: list[WaitsForEnd] = []
         """Called, in order, right after the terminal message was published."""
+        self.trio_task: trio.lowlevel.Task | None = None
+        """The one that all of its Trio tasks descend from, once it has started."""
         self._session = session
         self._throttle = Throttle(broadcast_interval)
         self._wake, self._woken = trio.open_memory_channel[None](1)
@@ -244,6 +244,7 @@ class RunningTask:
         Cancellation: ends it as cancelled, and goes on.
         """
         ending = Ending()
+        self.trio_task = trio.lowlevel.current_task()
         try:
             if not self.scope.cancel_called:
                 self.run.set_state("planning", "Planning")
@@ -266,14 +267,9 @@ class RunningTask:
                 self._session.publish(event)
 
     async def watch_cancel(self) -> None:
-        """Name in the log a task that goes on long after its cancel."""
-        with trio.move_on_after(self.run.cleanup_record.timeout + WATCHDOG_GRACE):
-            await self._ended.wait()
-            return
-        steps = ", ".join(self.run.running_steps) or "no step"
-        asked = self._cancel.at if self._cancel else trio.current_time()
-        seconds = trio.current_time() - asked
-        _log.warning("task %r still runs %s, %.1f s after its cancel", self.id, steps, seconds)
+        """Name it, in the log and to its viewers, if it goes on long after its cancel."""
+        assert self._cancel is not None
+        await watch(self, self._cancel.at, self._ended)
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, StepProgressed | StepOutput):

@@ -315,7 +315,7 @@ async def test_nothing_stays_open_here() -> None:
     await ran(sh("exit"))
     before = descriptors()
     heard = Heard()
-    command = Command(script, stdin="x" * 1_000_000, stream=True)
+    command = Command(sh("echo $$; sleep 60"), stdin="x" * 1_000_000, stream=True)
     await cancelled_when(heard, "\n", command)
     await ran(sh("sleep 60 & exec cat"), stdin="x", grace=0)
     with pytest.raises(ToolError):
