@@ -42,6 +42,13 @@ ALONE: Mapping[str, list[str]] = {
         "cleanup: clean",
     ],
     "reconnect.py": ["(the cable is cut)", "nothing missing, nothing twice: True"],
+    "tool_kinds.py": [
+        "count_down stops by: async\n  interrupted: count_down\n  cleanup: clean",
+        "stubborn stops by: subprocess\n  interrupted: stubborn\n  cleanup: clean",
+        "count_primes stops by: thread\n  interrupted: count_primes\n  cleanup: clean",
+        "ask_the_oracle stops by: abandon\n  the log says: left behind: ask_the_oracle",
+        "cleanup: timed_out ask_the_oracle (its thread was left behind)",
+    ],
 }
 """What the examples that need no server show."""
 

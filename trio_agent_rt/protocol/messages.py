@@ -155,7 +155,8 @@ class Receipt:
     """Ids of the steps that had completed before."""
     cleanup: CleanupOutcome
     cleanup_detail: str | None = None
-    """The step that overran its cleanup, or the error that cleanup raised."""
+    """The step that overran its cleanup, or has left something behind that goes on; or the
+    error that cleanup raised."""
 
 
 @frozen(kw_only=True)
