@@ -220,3 +220,21 @@ async def test_a_stack_that_cannot_be_read_disturbs_nothing(
     monkeypatch.setattr(trio.lowlevel.Task, "iter_await_frames", broken)
     assert await statuses(agent) == ["stubborn still runs, 6.0 s after the cancel"]
     assert "where task 't' stands cannot be told" in caplog.text
+
+
+async def test_the_step_of_a_task_that_has_submitted_it_is_not_taken_for_its_own(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def agent(task: str, run: TaskRun) -> object:
+        if task == "inner":
+            run.set_state("executing", "at work")
+            await deaf(10)
+        async with run.step("outer step"):
+            inner = realtime.submit("inner")
+            await trio.testing.wait_all_tasks_blocked()
+            await inner.cancel()
+
+    async with RealtimeAgent(agent) as realtime:
+        await realtime.submit("outer").wait()
+    (told,) = warnings(caplog)
+    assert "outer" not in told.partition("still runs")[2]

@@ -69,9 +69,7 @@ class ProcessGroup:
         Cancellation: they have been told what they have been told; call it again.
         """
         start, told, delay = trio.current_time(), False, _FIRST_LOOK
-        while members := await trio.to_thread.run_sync(
-            self.members, limiter=trio.CapacityLimiter(1)
-        ):
+        while members := await self._living():
             if trio.current_time() >= start + min(grace, (deadline() - start) / 2):
                 self._signal(signal.SIGKILL, members)
             elif not told:
@@ -88,13 +86,18 @@ class ProcessGroup:
         _reap_orphans(self.id)
 
     def kill(self) -> None:
-        """Send SIGKILL to all, and wait for nothing."""
-        self._signal(signal.SIGKILL, self.members())
+        """Send SIGKILL to the group, if it is not over, and wait for nothing."""
+        if not self._reaped:
+            self._signal(signal.SIGKILL, set())
+            self._reaped = self._process.poll() is not None
 
-    def members(self) -> set[int]:
+    async def _living(self) -> set[int]:
         """The ids of those that live; zombies do not."""
-        if sys.platform == "linux" and (found := _in_session(self.id)) is not None:
-            return found
+        # In a thread: where many processes live, the look takes a while.
+        found = await trio.to_thread.run_sync(_in_session, self.id, limiter=trio.CapacityLimiter(1))
+        return self._group_if_living() if found is None else found
+
+    def _group_if_living(self) -> set[int]:
         self._reaped = self._process.returncode is not None
         if self._reaped:
             _reap_orphans(self.id)  # a zombie would pass for one that lives
@@ -117,6 +120,8 @@ class ProcessGroup:
 
 def _in_session(session: int) -> set[int] | None:
     """Who lives in a session or in the group of the same id; None where nothing tells."""
+    if sys.platform != "linux":
+        return None
     found: set[int] = set()
     try:
         entries = os.listdir("/proc")

@@ -187,22 +187,24 @@ class _Running:
         return self._result()
 
     async def _end_when_told(self) -> None:
-        with trio.CancelScope(shield=True):
-            await self._to_end.wait()
-            async with Cleanup(self._record, self._step, None) as cleanup:
-                await self._group.end(self._command.grace, lambda: cleanup.scope.deadline)
-            if cleanup.scope.cancelled_caught:
-                await self._kill()
-            with trio.move_on_after(_LAST_WORDS):
-                await self._out.over.wait()
-                await self._err.over.wait()
+        try:
+            with trio.CancelScope(shield=True):
+                await self._to_end.wait()
+                async with Cleanup(self._record, self._step, None) as cleanup:
+                    await self._group.end(self._command.grace, lambda: cleanup.scope.deadline)
+                if cleanup.scope.cancelled_caught:
+                    await self._kill()
+                with trio.move_on_after(_LAST_WORDS):
+                    await self._out.over.wait()
+                    await self._err.over.wait()
+        finally:
+            self._group.kill()
             for each in (self._out, self._err):
                 each.over.set()
                 each.scope.cancel(reason="the program has ended")
 
     async def _kill(self) -> None:
         """Its time is over: at once, then, and with a little time to be reaped."""
-        self._group.kill()
         with trio.move_on_after(KILL_TIMEOUT) as scope:
             await self._group.end(0, trio.current_time)
         if scope.cancelled_caught:
