@@ -229,7 +229,7 @@ async def test_the_step_of_a_task_that_has_submitted_it_is_not_taken_for_its_own
         if task == "inner":
             run.set_state("executing", "at work")
             await deaf(10)
-        async with run.step("outer step"):
+        async with run.step("around"):
             inner = realtime.submit("inner")
             await trio.testing.wait_all_tasks_blocked()
             await inner.cancel()
@@ -237,4 +237,17 @@ async def test_the_step_of_a_task_that_has_submitted_it_is_not_taken_for_its_own
     async with RealtimeAgent(agent) as realtime:
         await realtime.submit("outer").wait()
     (told,) = warnings(caplog)
-    assert "outer" not in told.partition("still runs")[2]
+    assert "around" not in told
+
+
+async def test_what_the_agent_has_called_in_the_library_is_not_where_it_stands(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def agent(task: str, run: TaskRun) -> object:
+        async with run.step("stubborn"):
+            with trio.move_on_after(10, shield=True):
+                await RealtimeAgent(agent).wait_draining()
+            await trio.lowlevel.checkpoint()
+
+    (told,) = await statuses(agent)
+    assert re.search(r"it stands: stubborn at test_watchdog\.py:\d+ in agent$", told)

@@ -74,6 +74,7 @@ async def test_one_that_is_stopped_is_made_to_hear() -> None:
 
         signal.signal(signal.SIGTERM, bye)
         if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             while open(f"/proc/{os.getppid()}/stat").read().split()[2] != "T":
                 time.sleep(0.01)
             print("stopped", flush=True)
@@ -81,7 +82,7 @@ async def test_one_that_is_stopped_is_made_to_hear() -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
         time.sleep(60)
     """
-    with trio.fail_after(10), trio.CancelScope() as scope:
+    with trio.fail_after(2), trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_process, heard, Command(python(code), stream=True, grace=60))
             await heard.until("\n")

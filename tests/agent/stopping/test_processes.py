@@ -172,6 +172,12 @@ async def test_what_it_leaves_in_the_background_is_ended(background: str) -> Non
     assert not living(int(result.stdout))
 
 
+async def test_what_it_leaves_in_the_background_is_asked_first() -> None:
+    hears = "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done"
+    result = await ran(sh(f"({hears}) & sleep 0.3"), grace=20)
+    assert result.stdout == "up\nbye\n"
+
+
 async def test_a_daemon_that_keeps_the_pipe_open_holds_up_nothing(tmp_path: Path) -> None:
     code = f"""
         import os, time

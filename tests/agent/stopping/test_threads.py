@@ -88,7 +88,12 @@ async def begun(function: Deaf | Polls) -> None:
     await trio.to_thread.run_sync(function.begun.wait, 10)
 
 
-async def cancelled_in(stage: Stage, run_it: RunIt, function: Deaf | Polls) -> TaskCompleted:
+async def cancelled_in(
+    stage: Stage,
+    run_it: RunIt,
+    function: Deaf | Polls,
+    afterwards: Callable[[], None] = lambda: None,
+) -> TaskCompleted:
     """A step that runs a function in a thread, cancelled when that has begun."""
     completed: list[TaskCompleted] = []
 
@@ -106,6 +111,7 @@ async def cancelled_in(stage: Stage, run_it: RunIt, function: Deaf | Polls) -> T
             nursery.start_soon(play)
             await begun(function)
             stage.cancel()
+            afterwards()
     return completed[0]
 
 
@@ -144,6 +150,14 @@ async def test_what_a_function_raises_on_its_way_out_is_reported() -> None:
     assert completed.receipt is not None
     assert completed.receipt.interrupted == ("a",)
     assert completed.receipt.cleanup == "raised"
+    assert completed.receipt.cleanup_detail == "a: OSError: no disk"
+
+
+async def test_what_one_that_hears_nothing_raises_is_reported_too() -> None:
+    with deaf(OSError("no disk")) as function:
+        completed = await cancelled_in(Stage(), run_in_thread, function, function.go.set)
+    assert completed.receipt is not None
+    assert completed.receipt.interrupted == ("a",)
     assert completed.receipt.cleanup_detail == "a: OSError: no disk"
 
 
