@@ -57,9 +57,11 @@ class Scene:
         self.me.send(SubmitTask(task="x", task_id="t"))
         self.session = int((await self.me.until(StepOutput)).text)
         assert len(living(self.session)) >= 3, "the shell, and what it has put in the background"
-        self.task.on_ended.append(self._look)
+        self.task.on_ended.append(self)
 
-    def _look(self, completed: TaskCompleted) -> None:
+    gone = False
+
+    def __call__(self, completed: TaskCompleted) -> None:
         self.completed.append(completed)
         self.left.append(living(self.session))
 
