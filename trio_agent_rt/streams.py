@@ -15,15 +15,24 @@ it and its user share one owner of the socket:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 import trio
 
-__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "drain"]
+__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "Readable", "drain"]
 
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
 """What is still read of a peer that was told that this is the end: enough for whatever an
 honest one had on its way, and no work for a flood."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A stream without a socket that can be asked whether something has come."""
+
+    def is_readable(self) -> bool:
+        """Whether a read would not wait: there are bytes, or it is over."""
+        ...
 
 
 class BoundedStream(trio.abc.Stream):

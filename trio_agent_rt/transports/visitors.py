@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import trio
 
@@ -25,13 +25,16 @@ from ..realtime import ungrouped
 if TYPE_CHECKING:
     from ..realtime import RealtimeAgent
 
-__all__ = ["NoteProven", "Visit", "Visitors", "endpoint_of"]
+__all__ = ["Endpoint", "NoteProven", "Placed", "Visit", "Visitors", "endpoints_of"]
 
 _log = logging.getLogger(__name__)
 
 # A shutdown may take a second beside what the tasks are given (docs/explanation/cancellation.md,
 # guarantee 9): this much of it is for connections, the rest for whatever else has to happen.
 _CLOSING_TIMEOUT = 0.8
+
+Endpoint: TypeAlias = tuple[str, int]
+"""An address and a port; empty and 0 where that is not known."""
 
 NoteProven = Callable[[bool], None]
 """Called with True when a peer has proven itself: it holds a place by right from now on.
@@ -74,7 +77,7 @@ class Visitors:
     def __init__(
         self,
         realtime: RealtimeAgent,
-        receive: Callable[[trio.SocketStream, NoteProven], Visit],
+        receive: Callable[[trio.abc.Stream, NoteProven], Visit],
     ) -> None:
         self._realtime = realtime
         self._receive = receive
@@ -85,13 +88,17 @@ class Visitors:
         self._leaving = False
 
     async def serve(
-        self, listeners: list[trio.SocketListener], *, on_listening: Callable[[], None]
+        self,
+        listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+        *,
+        on_listening: Callable[[], None],
     ) -> None:
         """Serve whoever comes, until the realtime agent shuts down or this is cancelled.
 
         The listeners are closed in any case.
 
         Args:
+            listeners: for sockets, or for whatever else carries bytes.
             on_listening: called once, when peers are accepted.
         """
         try:
@@ -99,23 +106,23 @@ class Visitors:
                 try:
                     async with trio.open_nursery() as accepting:
                         serve = functools.partial(
-                            trio.serve_listeners, self.welcome, listeners, handler_nursery=visits
+                            trio.serve_listeners, self.welcome, list(listeners), handler_nursery=visits
                         )
                         await accepting.start(serve)
                         on_listening()
                         await self._realtime.wait_draining()
                         accepting.cancel_scope.cancel()
                 finally:
-                    for listener in listeners:
-                        listener.socket.close()
                     with trio.CancelScope(shield=True):
+                        for listener in listeners:
+                            await trio.aclose_forcefully(listener)
                         await self.see_out()
         except BaseExceptionGroup as group:
             # The nurseries are ours, and so not the caller's concern.
             wrong = ungrouped(group)
             raise wrong from wrong.__cause__
 
-    async def welcome(self, transport: trio.SocketStream) -> None:
+    async def welcome(self, transport: trio.abc.Stream) -> None:
         """Serve a peer that has just connected. Nothing it does gets out of here."""
         if self._leaving:
             return
@@ -167,11 +174,35 @@ class Visitors:
             visit.cut()
 
 
-def endpoint_of(name: Callable[[], tuple[object, ...]]) -> tuple[str, int]:
-    """Address and port, of a socket's `getpeername` or `getsockname`.
+@runtime_checkable
+class Placed(Protocol):
+    """A stream without a socket that knows where it comes from."""
 
-    Empty if the connection is gone already.
+    @property
+    def remote(self) -> Endpoint:
+        """The peer's address and port."""
+        ...
+
+    @property
+    def local(self) -> Endpoint:
+        """The address and port that it came in at."""
+        ...
+
+
+def endpoints_of(transport: trio.abc.Stream) -> tuple[Endpoint, Endpoint]:
+    """The peer's address and port, and those that it came in at.
+
+    Empty if the connection is gone already, or nothing is known of it.
     """
+    if isinstance(transport, trio.SocketStream):
+        socket = transport.socket
+        return _endpoint_of(socket.getpeername), _endpoint_of(socket.getsockname)
+    if isinstance(transport, Placed):
+        return transport.remote, transport.local
+    return ("", 0), ("", 0)
+
+
+def _endpoint_of(name: Callable[[], tuple[object, ...]]) -> Endpoint:
     try:
         host, port, *_ = name()
     except (OSError, ValueError):

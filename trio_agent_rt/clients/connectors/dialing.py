@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 import trio
 
 from .handshake import no_stream, no_tls, too_late
 from .url import ServerURL
 
-__all__ = ["WRITE_TIMEOUT", "check_options", "open_stream", "with_token"]
+__all__ = ["WRITE_TIMEOUT", "Dial", "check_options", "open_stream", "with_token"]
+
+Dial: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
+"""Makes a connection to a host and a port, or raises OSError."""
 
 WRITE_TIMEOUT = 10.0
 """How long one write may take: what the server allows for its own."""
@@ -50,9 +54,12 @@ def with_token(headers: Mapping[str, str], token: str | None) -> dict[str, str]:
 
 
 async def open_stream(
-    url: ServerURL, ssl_context: ssl.SSLContext | None, deadline: float
+    url: ServerURL, ssl_context: ssl.SSLContext | None, deadline: float, dial: Dial | None = None
 ) -> trio.abc.Stream:
     """A TCP or TLS connection to the server, as its URL says.
+
+    Args:
+        dial: makes what stands for the TCP connection; None for one over the network.
 
     Raises:
         ConnectFailed: when it is not there, not to be trusted, or not in time.
@@ -62,13 +69,19 @@ async def open_stream(
     """
     waiting = deadline - trio.current_time()
     with trio.CancelScope(deadline=deadline):
-        return await _open_tcp_or_tls(url, ssl_context)
+        return await _open_tcp_or_tls(url, ssl_context, dial)
     raise too_late(url, waiting)
 
 
-async def _open_tcp_or_tls(url: ServerURL, ssl_context: ssl.SSLContext | None) -> trio.abc.Stream:
+async def _open_tcp_or_tls(
+    url: ServerURL, ssl_context: ssl.SSLContext | None, dial: Dial | None
+) -> trio.abc.Stream:
+    stream: trio.abc.Stream
     try:
-        stream = await trio.open_tcp_stream(url.host, url.port)
+        if dial is None:
+            stream = await trio.open_tcp_stream(url.host, url.port)
+        else:
+            stream = await dial(url.host, url.port)
     except OSError as exc:
         raise no_stream(url, exc) from exc
     if not url.secure:

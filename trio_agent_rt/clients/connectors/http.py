@@ -22,8 +22,8 @@ import httpcore
 import httpx
 import trio
 
-from ...streams import BoundedStream
-from .dialing import WRITE_TIMEOUT, open_stream
+from ...streams import BoundedStream, Readable
+from .dialing import WRITE_TIMEOUT, Dial, open_stream
 from .url import ServerURL
 
 __all__ = ["BROKEN", "Draining", "HTTPClient", "Wire", "read_body", "wire_of"]
@@ -99,14 +99,17 @@ class Wire(httpcore.AsyncNetworkStream):
         stream: object = self._stream.transport
         while isinstance(stream, trio.SSLStream):
             stream = cast("trio.SSLStream[trio.abc.Stream]", stream).transport_stream
-        return isinstance(stream, trio.SocketStream) and stream.socket.is_readable()
+        if isinstance(stream, trio.SocketStream):
+            return stream.socket.is_readable()
+        return isinstance(stream, Readable) and stream.is_readable()
 
 
 class _Dialer(httpcore.AsyncNetworkBackend):
     """Makes the connections, with TLS where the URL says so."""
 
-    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext | None, dial: Dial | None) -> None:
         self._ssl_context = ssl_context
+        self._dial = dial
         self._urls: dict[tuple[str, int], ServerURL] = {}
         self.latest: Wire | None = None
 
@@ -122,7 +125,8 @@ class _Dialer(httpcore.AsyncNetworkBackend):
         """A connection to an `origin`."""
         timeout: float | None = options.get("timeout")
         deadline = math.inf if timeout is None else trio.current_time() + timeout
-        stream = await open_stream(self._urls[host, port], self._ssl_context, deadline)
+        url = self._urls[host, port]
+        stream = await open_stream(url, self._ssl_context, deadline, self._dial)
         self.latest = Wire(stream)
         return self.latest
 
@@ -195,10 +199,16 @@ class HTTPClient:
     Args:
         headers: for every request.
         ssl_context: whom to trust; None for the system's authorities.
+        dial: makes its connections; None for TCP over the network.
     """
 
-    def __init__(self, headers: Mapping[str, str], ssl_context: ssl.SSLContext | None) -> None:
-        self._dialer = _Dialer(ssl_context)
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        ssl_context: ssl.SSLContext | None,
+        dial: Dial | None = None,
+    ) -> None:
+        self._dialer = _Dialer(ssl_context, dial)
         self._client = httpx.AsyncClient(
             transport=_Transport(self._dialer),
             headers=_as_bytes(

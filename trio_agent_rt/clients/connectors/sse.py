@@ -15,7 +15,7 @@ from attrs import define, field, validators
 
 from ...protocol import CancelTask, Command, ConfirmStep, GetState, GetTools, SubmitTask
 from .base import Attachment, Link
-from .dialing import check_options, with_token
+from .dialing import Dial, check_options, with_token
 from .url import ServerURL, parse_sse_url
 
 __all__ = ["SSEConnector"]
@@ -45,6 +45,8 @@ class SSEConnector:
         headers: more headers for every request; never shown.
         ssl_context: for `https://`, whom to trust; None for the system's authorities.
         max_message_bytes: the largest message to take.
+        dial: makes a connection to a host and a port, in place of TCP over the network:
+            through a proxy, over a Unix socket, in memory.
     """
 
     url: ServerURL = field(converter=lambda url: parse_sse_url(cast("str", url)))
@@ -57,6 +59,7 @@ class SSEConnector:
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     ssl_context: ssl.SSLContext | None = None
     max_message_bytes: int = field(default=64 * 1024 * 1024, validator=validators.ge(1))
+    dial: Dial | None = field(default=None, repr=False)
     strays: int = field(default=0, init=False, eq=False, repr=False)
     """How many commands in a row were answered by somebody who did not know their stream."""
 

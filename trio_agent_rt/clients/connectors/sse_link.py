@@ -100,8 +100,8 @@ async def converse(
 ) -> None:
     """What `SSEConnector.converse` does."""
     failure: Exception | None = None
-    headers, context = connector.request_headers(), connector.ssl_context
-    async with HTTPClient(headers, context) as http, trio.open_nursery() as nursery:
+    client = HTTPClient(connector.request_headers(), connector.ssl_context, connector.dial)
+    async with client as http, trio.open_nursery() as nursery:
         try:
             response = await _open(connector, http, attachment)
             link = _SSELink(connector, http, response, nursery)

@@ -20,7 +20,7 @@ from ...errors import AgentRTError
 from ...protocol import CloseCode, Command, Event, decode_event, encode_command
 from ...streams import BoundedStream
 from .base import Attachment, Link, LinkClosed
-from .dialing import WRITE_TIMEOUT, check_options, open_stream, with_token
+from .dialing import WRITE_TIMEOUT, Dial, check_options, open_stream, with_token
 from .handshake import rejection, unfinished_handshake
 from .url import ServerURL, parse_websocket_url
 
@@ -47,6 +47,8 @@ class WebSocketConnector:
         headers: more headers for the handshake; never shown.
         ssl_context: for `wss://`, whom to trust; None for the system's authorities.
         max_message_bytes: the largest message to take.
+        dial: makes a connection to a host and a port, in place of TCP over the network:
+            through a proxy, over a Unix socket, in memory.
     """
 
     url: ServerURL = field(converter=lambda url: parse_websocket_url(cast("str", url)))
@@ -54,6 +56,7 @@ class WebSocketConnector:
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     ssl_context: ssl.SSLContext | None = None
     max_message_bytes: int = field(default=64 * 1024 * 1024, validator=validators.ge(1))
+    dial: Dial | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         check_options(self.url, self.token, self.headers, self.ssl_context)
@@ -67,7 +70,9 @@ class WebSocketConnector:
         self, attachment: Attachment, serve: Callable[[Link], Awaitable[None]]
     ) -> None:
         """Connect, run `serve` on the connection, and close it; see `Connector`."""
-        transport = await open_stream(self.url, self.ssl_context, attachment.deadline)
+        transport = await open_stream(
+            self.url, self.ssl_context, attachment.deadline, self.dial
+        )
         try:
             await self._converse(_WatchedStream(transport), attachment, serve)
         finally:

@@ -176,7 +176,7 @@ def _prefers_http2(context: ssl.SSLContext) -> bool:
     return server.selected_alpn_protocol() == "h2"
 
 
-def _import_receiver() -> Callable[..., Callable[[trio.SocketStream, NoteProven], HTTPVisit]]:
+def _import_receiver() -> Callable[..., Callable[[trio.abc.Stream, NoteProven], HTTPVisit]]:
     return importlib.import_module(".visit", __package__).receiver
 
 

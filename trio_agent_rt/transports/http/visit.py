@@ -32,7 +32,7 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from ...streams import MAX_DRAINED_BYTES, BoundedStream, drain
 from ..admission import report
-from ..visitors import NoteProven, endpoint_of
+from ..visitors import NoteProven, endpoints_of
 from .exchange import Exchange
 from .inlet import Inlet
 from .lifespan import ASGIApp, Scope, Send
@@ -73,7 +73,7 @@ def receiver(
     *,
     ssl_context: ssl.SSLContext | None,
     max_body_bytes: int,
-) -> Callable[[trio.SocketStream, NoteProven], HTTPVisit]:
+) -> Callable[[trio.abc.Stream, NoteProven], HTTPVisit]:
     """Makes the visits of one server.
 
     Args:
@@ -92,7 +92,7 @@ def receiver(
         max_body_bytes=max_body_bytes,
     )
 
-    def receive(transport: trio.SocketStream, note_proven: NoteProven) -> HTTPVisit:
+    def receive(transport: trio.abc.Stream, note_proven: NoteProven) -> HTTPVisit:
         return HTTPVisit(
             realtime, service, transport, ssl_context=ssl_context, note_proven=note_proven
         )
@@ -105,7 +105,7 @@ class HTTPVisit:
 
     Args:
         service: what answers its requests.
-        transport: the TCP connection, just accepted.
+        transport: the connection, just accepted: TCP, or what else carries bytes.
         ssl_context: for TLS, or None for none.
         note_proven: called when a whole request is there, and when it is answered.
     """
@@ -114,7 +114,7 @@ class HTTPVisit:
         self,
         realtime: RealtimeAgent,
         service: Service,
-        transport: trio.SocketStream,
+        transport: trio.abc.Stream,
         *,
         ssl_context: ssl.SSLContext | None,
         note_proven: NoteProven,
@@ -124,9 +124,9 @@ class HTTPVisit:
         self._transport = transport
         self._ssl_context = ssl_context
         self._note_proven = note_proven
-        _bound_silence(transport, self._limits.heartbeat_timeout)
-        self._remote = endpoint_of(transport.socket.getpeername)
-        self._local = endpoint_of(transport.socket.getsockname)
+        if isinstance(transport, trio.SocketStream):
+            _bound_silence(transport, self._limits.heartbeat_timeout)
+        self._remote, self._local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for an answer to end.
         self._whole = trio.CancelScope(shield=True)
         deadline = trio.current_time() + self._limits.handshake_timeout

@@ -22,7 +22,7 @@ from .visit import Visit
 if TYPE_CHECKING:
     from ...realtime import RealtimeAgent
 
-__all__ = ["check_path", "serve_websocket", "serve_websocket_at"]
+__all__ = ["check_path", "serve_websocket", "serve_websocket_at", "websocket_visitors"]
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +122,24 @@ async def serve_websocket_at(
     """
     address = address_of(listeners, host=host, path=path, secure=ssl_context is not None)
 
-    def receive(transport: trio.SocketStream, note_proven: NoteProven) -> Visit:
+    def announce() -> None:
+        _log.info("listening at %s", address.url)
+        on_listening(address)
+
+    visitors = websocket_visitors(realtime, admission, ssl_context, path=path)
+    await visitors.serve(listeners, on_listening=announce)
+
+
+def websocket_visitors(
+    realtime: RealtimeAgent,
+    admission: Admission,
+    ssl_context: ssl.SSLContext | None,
+    *,
+    path: str,
+) -> Visitors:
+    """Whoever connects to one WebSocket server."""
+
+    def receive(transport: trio.abc.Stream, note_proven: NoteProven) -> Visit:
         return Visit(
             realtime,
             admission,
@@ -132,11 +149,7 @@ async def serve_websocket_at(
             on_admitted=functools.partial(note_proven, True),
         )
 
-    def announce() -> None:
-        _log.info("listening at %s", address.url)
-        on_listening(address)
-
-    await Visitors(realtime, receive).serve(listeners, on_listening=announce)
+    return Visitors(realtime, receive)
 
 
 def check_path(path: str) -> None:

@@ -36,7 +36,7 @@ from ...protocol import CloseCode, websocket_close_frame
 from ..admission import Admission, report
 from ..listeners import is_loopback
 from ..request import SUBPROTOCOL, Request, http_response, read_request
-from ..visitors import endpoint_of
+from ..visitors import endpoints_of
 from .stream import WebSocketStream
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Visit:
 
     Args:
         admission: who may come in.
-        transport: the TCP connection, just accepted.
+        transport: the connection, just accepted: TCP, or what else carries bytes.
         path: of the one resource there is.
         ssl_context: for TLS, or None for none.
         on_admitted: called once when the peer is let in.
@@ -74,7 +74,7 @@ class Visit:
         self,
         realtime: RealtimeAgent,
         admission: Admission,
-        transport: trio.SocketStream,
+        transport: trio.abc.Stream,
         *,
         path: str,
         ssl_context: ssl.SSLContext | None,
@@ -87,8 +87,7 @@ class Visit:
         self._ssl_context = ssl_context
         self._transport = transport
         self._on_admitted = on_admitted
-        self._remote = endpoint_of(transport.socket.getpeername)
-        self._local = endpoint_of(transport.socket.getsockname)
+        self._remote, self._local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for a close frame.
         self._whole = trio.CancelScope(shield=True)
         deadline = trio.current_time() + self._limits.handshake_timeout

@@ -1,0 +1,268 @@
+"""A network in memory: the real servers and clients of this library, without a socket."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import trio
+
+from ...clients import AgentClient, Reconnect
+from ...clients.connectors import Connector, SSEConnector, WebSocketConnector
+from ...protocol import Position
+from ...transports.admission import Admission, Authenticate, ChooseSession
+from ...transports.cors import Cors
+from ...transports.visitors import Visitors
+from ...transports.websocket.server import websocket_visitors
+from .faults import Fault
+from .line import MemoryLine, MemoryStream
+
+if TYPE_CHECKING:
+    from ...realtime import RealtimeAgent
+
+__all__ = ["MemoryListener", "MemoryNetwork"]
+
+_WEBSOCKET_PORT = 8080
+_SSE_PORT = 8081
+_CONNECT_TIMEOUT = 10.0
+_COMMAND_TIMEOUT = 30.0
+
+
+class MemoryListener(trio.abc.Listener[MemoryStream]):
+    """Takes the connections to one port of a `MemoryNetwork`."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[MemoryStream](math.inf)
+
+    async def accept(self) -> MemoryStream:
+        """The server's end of the next connection."""
+        try:
+            return await self._receive.receive()
+        except trio.EndOfChannel:
+            raise trio.ClosedResourceError("the listener is closed") from None
+
+    def connect(self, line: MemoryLine) -> None:
+        """Have `line` accepted.
+
+        Raises:
+            trio.BrokenResourceError: when it is closed.
+        """
+        self._send.send_nowait(line.server)
+
+    async def aclose(self) -> None:
+        """Close it; who was not accepted yet is reset."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """As `aclose`, at once."""
+        while True:
+            try:
+                self._receive.receive_nowait().close()
+            except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
+                break
+        self._receive.close()
+        self._send.close()
+
+
+class MemoryNetwork:
+    """Connections between the servers and the clients of one Trio run.
+
+    Nothing goes through the kernel, so that a run is the same each time: under
+    `run_deterministic`, with a clock that jumps, and with whatever faults you like.
+
+    ```python
+    network = MemoryNetwork(faults=[Fault(kind="cut", after_messages=3)])
+    async with RealtimeAgent(agent) as realtime, trio.open_nursery() as nursery:
+        await nursery.start(network.serve_websocket, realtime)
+        async with network.open_websocket_client() as client:
+            task = await client.submit("a task")
+    ```
+
+    Args:
+        faults: what goes wrong with each connection, in the order in which they are made;
+            None for nothing. Connections beyond the last stay whole.
+        delay: seconds that each byte is on its way.
+        capacity: bytes of one direction that may wait to be read, before a send waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        faults: Iterable[Fault | None] = (),
+        delay: float = 0.0,
+        capacity: int = 64 * 1024,
+    ) -> None:
+        self.lines: list[MemoryLine] = []
+        """Every connection that was made, oldest first: to be cut, stalled and so on."""
+        self._faults = iter(faults)
+        self._delay = delay
+        self._capacity = capacity
+        self._listeners: dict[int, MemoryListener] = {}
+        self._free_ports = itertools.count(30_000)
+
+    def __repr__(self) -> str:
+        return f"<MemoryNetwork ports={sorted(self._listeners)} connections={len(self.lines)}>"
+
+    def listen(self, port: int = 0) -> MemoryListener:
+        """What takes the connections to a port from now on; 0 takes a free one.
+
+        Whatever listened there before is replaced: a server that was restarted.
+        """
+        listener = self._listeners[port or next(self._free_ports)] = MemoryListener()
+        return listener
+
+    async def dial(self, host: str, port: int) -> MemoryStream:
+        """The client's end of a new connection; every host name is this network.
+
+        Raises:
+            ConnectionRefusedError: when nothing listens at that port.
+        """
+        await trio.lowlevel.checkpoint()
+        line = MemoryLine(
+            fault=next(self._faults, None), delay=self._delay, capacity=self._capacity, port=port
+        )
+        try:
+            self._listeners[port].connect(line)
+        except (KeyError, trio.BrokenResourceError, trio.ClosedResourceError):
+            raise ConnectionRefusedError(111, f"nothing listens at {host}:{port}") from None
+        self.lines.append(line)
+        return line.client
+
+    async def serve_websocket(
+        self,
+        realtime: RealtimeAgent,
+        *,
+        authenticate: Authenticate | None = None,
+        choose_session: ChooseSession | None = None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """What `trio_agent_rt.serve_websocket` does, at port 8080 of this network."""
+        admission = _admission(realtime, authenticate, choose_session)
+        visitors = websocket_visitors(realtime, admission, None, path="/ws")
+        listener = self.listen(_WEBSOCKET_PORT)
+        await visitors.serve([listener], on_listening=functools.partial(_started, task_status))
+
+    async def serve_sse(
+        self,
+        realtime: RealtimeAgent,
+        *,
+        authenticate: Authenticate | None = None,
+        choose_session: ChooseSession | None = None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """What `trio_agent_rt.serve_sse` does, at port 8081 of this network."""
+        # Quart and Hypercorn take a fifth of a second to import.
+        from ...transports.http.lifespan import Lifespan
+        from ...transports.http.visit import receiver
+        from ...transports.sse.app import make_app
+        from ...transports.sse.blueprint import make_blueprint
+        from ...transports.sse.paths import SSEPaths
+
+        admission = _admission(realtime, authenticate, choose_session)
+        blueprint = make_blueprint(
+            realtime, admission, SSEPaths(), name="trio_agent_rt", loopback_only=False
+        )
+        app = make_app(blueprint, admission, prefix="")
+        lifespan = Lifespan(app)
+        limits = realtime.limits
+        receive = receiver(
+            app,
+            lifespan.state,
+            realtime,
+            ssl_context=None,
+            keep_alive_timeout=limits.keep_alive_timeout,
+            body_timeout=limits.body_timeout,
+            max_body_bytes=limits.max_message_bytes,
+        )
+        listener = self.listen(_SSE_PORT)
+        started = functools.partial(_started, task_status)
+        visitors = Visitors(realtime, receive)
+        try:
+            serve = functools.partial(visitors.serve, [listener], on_listening=started)
+            await lifespan.around(serve)
+        finally:
+            listener.close()
+
+    def open_websocket_client(
+        self,
+        *,
+        reconnect: Reconnect | None = None,
+        session: str | None = None,
+        last_position: Position | str | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout: float = _CONNECT_TIMEOUT,
+        command_timeout: float = _COMMAND_TIMEOUT,
+    ) -> AgentClient:
+        """What `trio_agent_rt.open_websocket_client` gives, over this network."""
+        connector = WebSocketConnector(
+            url=f"ws://127.0.0.1:{_WEBSOCKET_PORT}/ws",
+            token=token,
+            headers=headers or {},
+            dial=self.dial,
+        )
+        return _client(
+            connector, reconnect, session, last_position, connect_timeout, command_timeout
+        )
+
+    def open_sse_client(
+        self,
+        *,
+        reconnect: Reconnect | None = None,
+        session: str | None = None,
+        last_position: Position | str | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout: float = _CONNECT_TIMEOUT,
+        command_timeout: float = _COMMAND_TIMEOUT,
+    ) -> AgentClient:
+        """What `trio_agent_rt.open_sse_client` gives, over this network."""
+        connector = SSEConnector(
+            url=f"http://127.0.0.1:{_SSE_PORT}/sse",
+            token=token,
+            headers=headers or {},
+            dial=self.dial,
+        )
+        return _client(
+            connector, reconnect, session, last_position, connect_timeout, command_timeout
+        )
+
+
+def _admission(
+    realtime: RealtimeAgent,
+    authenticate: Authenticate | None,
+    choose_session: ChooseSession | None,
+) -> Admission:
+    return Admission(
+        tickets=realtime.tickets,
+        cors=Cors(),
+        authenticate=authenticate,
+        choose_session=choose_session,
+    )
+
+
+def _started(task_status: trio.TaskStatus[None]) -> None:
+    task_status.started()
+
+
+def _client(
+    connector: Connector,
+    reconnect: Reconnect | None,
+    session: str | None,
+    last_position: Position | str | None,
+    connect_timeout: float,
+    command_timeout: float,
+) -> AgentClient:
+    return AgentClient(
+        connector,
+        reconnect=reconnect,
+        session=session,
+        last_position=last_position,
+        connect_timeout=connect_timeout,
+        command_timeout=command_timeout,
+    )
