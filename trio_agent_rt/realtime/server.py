@@ -107,7 +107,7 @@ class RealtimeAgent:
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
         )
         self._life = Supervisor(
-            self._tasks, self.begin_shutdown, self._close_all, cleanup_timeout=cleanup_timeout
+            lambda: self.tasks, self.begin_shutdown, self._close_all, cleanup_timeout=cleanup_timeout
         )
 
     def __repr__(self) -> str:
@@ -132,6 +132,16 @@ class RealtimeAgent:
     def phase(self) -> Phase:
         """Where it stands: `serving`, `draining`, `cancelling` or `closed`."""
         return self._life.phase
+
+    @property
+    def session_ids(self) -> list[str]:
+        """The ids of its sessions that have not ended, oldest first."""
+        return [each.id for each in self._registry.sessions]
+
+    @property
+    def tasks(self) -> list[RunningTask]:
+        """Its tasks that have not ended, those that are queued included."""
+        return [task for session in self._registry.sessions for task in session.tasks]
 
     def begin_shutdown(self, drain_timeout: float | None = None) -> None:
         """Begin the shutdown, without waiting for it. Asking again can only shorten it.
@@ -176,9 +186,6 @@ class RealtimeAgent:
         Cancellation: safe.
         """
         await self._life.tasks_ended.wait()
-
-    def _tasks(self) -> list[RunningTask]:
-        return [task for session in self._registry.sessions for task in session.tasks]
 
     def submit(
         self,

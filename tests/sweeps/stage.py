@@ -1,0 +1,161 @@
+"""What every scenario of the sweeps has: a server, a network in memory, and what must hold.
+
+After a run, however it was disturbed: each session's log is without a gap and in order; of
+each accepted task there is exactly one terminal message, its last; its receipt says what
+happened; its cleanup is over. And as long as the server serves, it serves the next task.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeAlias
+
+import trio
+
+from tests.contract import check_task_events
+from trio_agent_rt import AgentClient, RealtimeAgent, RunningTask
+from trio_agent_rt.protocol import (
+    CloseCode,
+    Event,
+    Position,
+    StatusChanged,
+    StepCompleted,
+    StepFailed,
+    TaskCompleted,
+    decode_event,
+)
+from trio_agent_rt.realtime.peers import Connection
+from trio_agent_rt.realtime.session import Session
+from trio_agent_rt.testing import FakeAgent, Fault, MemoryNetwork
+
+__all__ = ["LINGER", "Kind", "Stage", "check_task", "staged"]
+
+Kind: TypeAlias = Literal["websocket", "sse"]
+
+LINGER = 5.0
+
+
+class Stage:
+    """A server whose every session is recorded."""
+
+    def __init__(self, realtime: RealtimeAgent, network: MemoryNetwork, agent: object) -> None:
+        self.realtime = realtime
+        self.network = network
+        self.agent = agent
+        self.recorded: list[tuple[Session, Connection]] = []
+        registry: Any = realtime._registry
+        make: Callable[..., Session] = registry._make
+
+        def made(*args: Any) -> Session:
+            session = make(*args)
+            epoch = session.log.position.epoch
+            self.recorded.append((session, session.observe(Position(epoch, 0))))
+            return session
+
+        registry._make = made
+
+    def client(self, kind: Kind, **options: Any) -> AgentClient:
+        opened = getattr(self.network, f"open_{kind}_client")
+        client: AgentClient = opened(**options)
+        return client
+
+    def only_task(self) -> RunningTask:
+        (task,) = self.realtime.tasks
+        return task
+
+    async def serve_the_next(self, kind: Kind | None = None) -> None:
+        """As long as it serves at all, it serves another one."""
+        if self.realtime.phase != "serving":
+            return
+        if kind is None:
+            assert (await self.realtime.submit("the next").wait()).success
+            return
+        async with self.client(kind) as client:
+            assert (await (await client.submit("the next")).wait()).success
+
+    async def check(self) -> None:
+        """What must hold when the server is closed."""
+        assert self.realtime.phase == "closed"
+        assert self.realtime.tasks == []
+        for session, observer in self.recorded:
+            events = await _heard(observer)
+            offsets = [each.position.offset for each in events if each.position is not None]
+            assert offsets == list(range(1, len(events) + 1)), f"the log has a gap: {offsets}"
+            by_task: defaultdict[str, list[Event]] = defaultdict(list)
+            for each in events:
+                if each.task_id is not None:
+                    by_task[each.task_id].append(each)
+            assert by_task.keys() == session._known_ids.keys()
+            for its in by_task.values():
+                check_task(its)
+        if isinstance(self.agent, FakeAgent):
+            assert sorted(self.agent.started) == sorted(self.agent.ended)
+
+
+async def _heard(observer: Connection) -> list[Event]:
+    observer.close(CloseCode.NORMAL)
+    events: list[Event] = []
+    while items := await observer.next_items():
+        events += [decode_event(each.json) for each in items]
+    return events
+
+
+def check_task(events: list[Event]) -> TaskCompleted:
+    """The contract of one task, and the truth of its receipt."""
+    check_task_events(events)
+    (completed,) = [each for each in events if isinstance(each, TaskCompleted)]
+    assert (completed.outcome == "cancelled") == (completed.receipt is not None)
+    if completed.receipt is not None:
+        receipt = completed.receipt
+        # Others may have been cancelled before, by the failure of a step beside them.
+        asked = [
+            number
+            for number, each in enumerate(events)
+            if isinstance(each, StatusChanged) and each.cancelling
+        ]
+        interrupted = {
+            each.step_id
+            for each in events[asked[0] if asked else len(events) :]
+            if isinstance(each, StepFailed) and each.error == "cancelled"
+        }
+        done = {
+            each.step_id
+            for each in events
+            if isinstance(each, StepCompleted) and each.result.status == "success"
+        }
+        assert set(receipt.interrupted) == interrupted, (receipt, interrupted)
+        assert set(receipt.completed) == done, (receipt, done)
+        assert receipt.duration >= 0
+    return completed
+
+
+@asynccontextmanager
+async def staged(
+    agent: Any,
+    *kinds: Kind,
+    faults: tuple[Fault | None, ...] = (),
+    **options: Any,
+) -> AsyncGenerator[Stage]:
+    """A stage whose server is served over `kinds`, and checked when it is closed."""
+    network = MemoryNetwork(faults=faults)
+    realtime = RealtimeAgent(agent, **{"linger": LINGER, **options})
+    stage = Stage(realtime, network, agent)
+    try:
+        async with realtime, _served(network, realtime, kinds):
+            yield stage
+    finally:
+        with trio.CancelScope(shield=True):
+            await stage.check()
+
+
+@asynccontextmanager
+async def _served(
+    network: MemoryNetwork, realtime: RealtimeAgent, kinds: tuple[Kind, ...]
+) -> AsyncGenerator[None]:
+    async with trio.open_nursery() as nursery:
+        for kind in kinds:
+            await nursery.start(getattr(network, f"serve_{kind}"), realtime)
+        yield
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,116 @@
+"""An agent that does what it was told to, and keeps a record of it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import trio
+from attrs import frozen
+
+from ..agent import TaskRun
+from ..errors import TaskError
+
+__all__ = ["Act", "Asks", "FakeAgent", "Fails", "Works"]
+
+
+@frozen
+class Works:
+    """A step that works for some seconds and says how far it is."""
+
+    seconds: float = 1.0
+    retries: int = 0
+    """How many attempts fail before one succeeds."""
+
+
+@frozen
+class Asks:
+    """A step that asks a person first."""
+
+    reason: str = "May it go on?"
+    expires_after: float | None = 300.0
+    """Seconds, or None for never."""
+
+
+@frozen
+class Fails:
+    """A step that fails, and the task with it."""
+
+    error: str = "it did not work"
+
+
+Act: TypeAlias = Works | Asks | Fails | tuple["Act", ...]
+"""One step, or several at once."""
+
+
+class FakeAgent:
+    """An agent for tests of servers, clients and panels: steps without any work in them.
+
+    ```python
+    agent = FakeAgent(Works(1), (Works(2), Works(3)), Asks("Send it?"), cleanup=0.5)
+    async with RealtimeAgent(agent) as realtime: ...
+    ```
+
+    It behaves: its cleanup is in `run.cleanup()`, it lets every cancel through, and leaves
+    nothing behind. The steps are called `1`, `2` and so on, those at once `2a`, `2b`.
+
+    Args:
+        acts: its steps, in order; a tuple's run at the same time. None: one `Works()`.
+        cleanup: seconds that it cleans up at its end, however that comes; 0 for not at all.
+        output: what it returns.
+    """
+
+    def __init__(self, *acts: Act, cleanup: float = 0.0, output: object = "done") -> None:
+        self.acts: tuple[Act, ...] = acts or (Works(),)
+        self.cleanup = cleanup
+        self.output = output
+        self.started: list[str] = []
+        """The tasks that it began, by their texts."""
+        self.ended: list[str] = []
+        """Those of them that are over, their cleanup included."""
+
+    async def __call__(self, task: str, run: TaskRun) -> object:
+        """Do it."""
+        self.started.append(task)
+        try:
+            run.plan(_names(self.acts))
+            for number, act in enumerate(self.acts, 1):
+                await self._do(run, act, str(number))
+            return self.output
+        finally:
+            async with run.cleanup():
+                await trio.sleep(self.cleanup)
+            self.ended.append(task)
+
+    async def _do(self, run: TaskRun, act: Act, name: str) -> None:
+        if isinstance(act, tuple):
+            async with trio.open_nursery() as nursery:
+                for letter, each in zip(_LETTERS, act, strict=False):
+                    nursery.start_soon(self._do, run, each, name + letter)
+            return
+        async with run.step(name) as step:
+            match act:
+                case Works():
+                    for _ in range(act.retries):
+                        await trio.sleep(act.seconds)
+                        step.retry(TaskError("not yet"))
+                    step.progress(50)
+                    await trio.sleep(act.seconds)
+                    step.result = name
+                case Asks():
+                    await step.confirm(act.reason, expires_after=act.expires_after)
+                case Fails():
+                    await trio.lowlevel.checkpoint()
+                    raise TaskError(act.error)
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _names(acts: tuple[Act, ...]) -> list[str]:
+    names: list[str] = []
+    for number, act in enumerate(acts, 1):
+        if isinstance(act, tuple):
+            names += [f"{number}{letter}" for letter, _ in zip(_LETTERS, act, strict=False)]
+        else:
+            names.append(str(number))
+    return names
