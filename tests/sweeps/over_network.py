@@ -116,7 +116,7 @@ async def the_line_is_cut_and_the_task_cancelled(kind: Kind, sweep: Sweep) -> No
                 task = await client.submit("a task", task_id="mine")
                 completed = await task.wait()
             assert [each async for each in task][-1] == completed
-        await stage.serve_the_next(kind)
+        await stage.serve_the_next()
 
 
 async def the_line_is_cut_at_any_moment(kind: Kind, sweep: Sweep) -> None:

@@ -34,6 +34,7 @@ class Pipe:
         self._capacity = capacity
         self._delay = delay
         self._on_the_way: deque[tuple[float, bytes]] = deque()
+        self._stuck: list[bytes] = []
         self._arrived = bytearray()
         self._held = 0
         self._changed = trio.lowlevel.ParkingLot()
@@ -58,6 +59,12 @@ class Pipe:
         if self.dropping or self.broken or not data:
             return
         self._held += len(data)
+        if self.stalled:
+            self._stuck.append(data)
+        else:
+            self._send_off(data)
+
+    def _send_off(self, data: bytes) -> None:
         self._on_the_way.append((trio.current_time() + self._delay, data))
         self._changed.unpark_all()
 
@@ -70,20 +77,23 @@ class Pipe:
             self._held -= len(taken)
             self._changed.unpark_all()
             return taken
-        over = self.finished and not self._on_the_way and not self.stalled
-        return b"" if over else None
+        return b"" if self._over else None
+
+    @property
+    def _over(self) -> bool:
+        return self.finished and not self._on_the_way and not self.stalled
 
     def has_arrived(self) -> bool:
         """Whether `take` would give something."""
         self._let_arrive()
-        return bool(self._arrived) or (self.finished and not self._on_the_way and not self.stalled)
+        return bool(self._arrived) or self._over
 
     def _let_arrive(self) -> None:
-        while self._on_the_way and not self.stalled and self._due() <= trio.current_time():
+        while self._on_the_way and self._due() <= trio.current_time():
             self._arrived += self._on_the_way.popleft()[1]
 
     def _due(self) -> float:
-        return self._on_the_way[0][0] if self._on_the_way and not self.stalled else math.inf
+        return self._on_the_way[0][0] if self._on_the_way else math.inf
 
     def finish(self) -> None:
         """Nothing more is sent; what was sent still arrives."""
@@ -95,12 +105,16 @@ class Pipe:
         self.broken = True
         self._arrived.clear()
         self._on_the_way.clear()
+        self._stuck.clear()
         self._held = 0
         self._changed.unpark_all()
 
     def resume(self) -> None:
         """Deliver again what was stalled."""
         self.stalled = False
+        for each in self._stuck:
+            self._send_off(each)
+        self._stuck.clear()
         self._changed.unpark_all()
 
     def wake(self) -> None:

@@ -1,0 +1,92 @@
+"""Whatever is left behind is named; what was there before, or is gone, is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import trio
+
+from trio_agent_rt import RealtimeAgent
+from trio_agent_rt.testing import FakeAgent, LeakFound, Works, assert_no_leaks
+
+
+@contextmanager
+def leaking(what: str) -> Iterator[None]:
+    with pytest.raises(LeakFound, match=what), assert_no_leaks():
+        yield
+
+
+async def test_a_trio_task_is_found() -> None:
+    async with trio.open_nursery() as nursery:
+        with leaking("Trio task .*sleep_forever"):
+            nursery.start_soon(trio.sleep_forever)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_trio_task_that_has_ended_or_was_there_before_is_none() -> None:
+    async with trio.open_nursery() as outer:
+        outer.start_soon(trio.sleep_forever)
+        with assert_no_leaks():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.lowlevel.checkpoint)
+        outer.cancel_scope.cancel()
+
+
+def test_a_file_descriptor_is_found() -> None:
+    opened: list[int] = []
+    with leaking("file descriptor .*null"):
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+    os.close(opened[0])
+    with assert_no_leaks():
+        os.close(os.open(os.devnull, os.O_RDONLY))
+
+
+def test_a_subprocess_is_found_while_it_runs_and_until_it_is_reaped() -> None:
+    command = [sys.executable, "-c", "input()"]
+    started: list[subprocess.Popen[bytes]] = []
+    with leaking("subprocess"):
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE))
+    with leaking("subprocess"):
+        started.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=-3))
+        os.waitid(os.P_PID, started[1].pid, os.WEXITED | os.WNOWAIT)
+    for each in started:
+        each.communicate(b"\n")
+    with assert_no_leaks():
+        subprocess.run([sys.executable, "-c", ""], check=True)
+
+
+def test_a_thread_is_found() -> None:
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait, name="a worker")
+    with leaking("thread a worker"):
+        thread.start()
+    go_on.set()
+    thread.join()
+
+
+async def test_a_thread_that_trio_keeps_for_later_is_none() -> None:
+    with assert_no_leaks():
+        await trio.to_thread.run_sync(int)
+
+
+async def test_sessions_and_tasks_are_found() -> None:
+    async with RealtimeAgent(FakeAgent(Works(0.01)), linger=0) as realtime:
+        with pytest.raises(LeakFound) as caught, assert_no_leaks(realtime):
+            task = realtime.submit("a task")
+        kinds = {each.split()[0] for each in caught.value.leaks}
+        assert {"session", "task"} <= kinds
+        await task.wait()
+
+
+async def test_an_exception_of_the_block_comes_first() -> None:
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(OSError, match="mine"), assert_no_leaks():
+            nursery.start_soon(trio.sleep_forever)
+            raise OSError("mine")
+        nursery.cancel_scope.cancel()
