@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import trio
@@ -194,17 +195,17 @@ async def shuts_down(sweep: Sweep) -> None:
 
 async def is_cancelled_from_outside() -> None:
     async with staged(FakeAgent((Works(1), Works(2)), Works(1), cleanup=1)) as stage:
-        try:
+        # Refused when the cancel came before anything else.
+        with contextlib.suppress(ShuttingDown):
             task = stage.realtime.submit("a task")
             stage.realtime.submit("another")
-        except ShuttingDown:  # the cancel came before anything else
-            await trio.sleep_forever()
-        else:
             await task.wait()
+        await trio.lowlevel.checkpoint()
 
 
 async def a_sibling_fails(sweep: Sweep) -> None:
     failing = trio.Event()
+    seen: list[str] = []
 
     async def fail() -> None:
         await failing.wait()
@@ -223,22 +224,24 @@ async def a_sibling_fails(sweep: Sweep) -> None:
             await use()
             nursery.cancel_scope.cancel()
     except* OSError as group:
-        assert sweep.cancelled
-        assert [str(each) for each in group.exceptions] == ["a sibling"]
+        seen = [str(each) for each in group.exceptions]
+    assert seen == (["a sibling"] if sweep.cancelled else [])
 
 
 async def the_last_viewer_leaves(sweep: Sweep) -> None:
     async with staged(FakeAgent(Works(LINGER + 3), cleanup=1)) as stage:
         realtime: RealtimeAgent = stage.realtime
-        with trio.CancelScope() as viewing:
-            async with realtime.connect(framing=Encoded.websocket) as connection:
-                connection.receive(b'{"type":"task:submit","data":{"task":"watched"}}')
-                task = stage.only_task()
-                with sweep.cancelling(viewing):
-                    await task.wait()
-                    await trio.sleep(1)
+        async with contextlib.AsyncExitStack() as stack:
+            viewer = realtime.connect(framing=Encoded.websocket)
+            connection = await stack.enter_async_context(viewer)
+            connection.receive(b'{"type":"task:submit","data":{"task":"watched"}}')
+            task = stage.only_task()
+            with trio.CancelScope() as viewing, sweep.cancelling(viewing):
+                await task.wait()
+                await trio.sleep(1)
+        left_in_time = task.completed is None
         completed = await task.wait()
-        assert completed.success == (not sweep.cancelled) or completed.success
+        assert completed.outcome == ("cancelled" if left_in_time else "succeeded")
         await trio.sleep(2 * LINGER)
         await stage.serve_the_next()
 

@@ -35,6 +35,7 @@ async def test_a_trio_task_that_has_ended_or_was_there_before_is_none() -> None:
         with assert_no_leaks():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.lowlevel.checkpoint)
+                nursery.start_soon(trio.lowlevel.checkpoint)
         outer.cancel_scope.cancel()
 
 
@@ -78,10 +79,11 @@ async def test_a_thread_that_trio_keeps_for_later_is_none() -> None:
 async def test_sessions_and_tasks_are_found() -> None:
     async with RealtimeAgent(FakeAgent(Works(0.01)), linger=0) as realtime:
         with pytest.raises(LeakFound) as caught, assert_no_leaks(realtime):
-            task = realtime.submit("a task")
+            realtime.submit("a task")
         kinds = {each.split()[0] for each in caught.value.leaks}
         assert {"session", "task"} <= kinds
-        await task.wait()
+        for task in realtime.tasks:
+            await task.wait()
 
 
 async def test_an_exception_of_the_block_comes_first() -> None:

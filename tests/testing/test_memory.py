@@ -163,9 +163,7 @@ def test_messages_end_where_they_end_however_they_are_split(piece: int) -> None:
         ({"kind": "cut", "after_bytes": -1}, "before the first byte"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(
-    arguments: dict[str, Any], complaint: str
-) -> None:
+def test_a_fault_that_makes_no_sense_is_refused(arguments: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Fault(**arguments)
 

@@ -107,7 +107,10 @@ class RealtimeAgent:
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
         )
         self._life = Supervisor(
-            lambda: self.tasks, self.begin_shutdown, self._close_all, cleanup_timeout=cleanup_timeout
+            lambda: self.tasks,
+            self.begin_shutdown,
+            self._close_all,
+            cleanup_timeout=cleanup_timeout,
         )
 
     def __repr__(self) -> str:

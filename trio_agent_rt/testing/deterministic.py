@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -55,7 +55,7 @@ def run_deterministic(
 
 
 @contextmanager
-def scheduled_by(seed: int) -> Iterator[None]:
+def scheduled_by(seed: int) -> Generator[None]:
     """Have each `trio.run` inside schedule as `seed` says.
 
     Raises:

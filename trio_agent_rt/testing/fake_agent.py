@@ -10,7 +10,7 @@ from attrs import frozen
 from ..agent import TaskRun
 from ..errors import TaskError
 
-__all__ = ["Act", "Asks", "FakeAgent", "Fails", "Works"]
+__all__ = ["Act", "Asks", "Fails", "FakeAgent", "Works"]
 
 
 @frozen
@@ -77,8 +77,10 @@ class FakeAgent:
                 await self._do(run, act, str(number))
             return self.output
         finally:
-            async with run.cleanup():
-                await trio.sleep(self.cleanup)
+            # The run's own bound comes first.
+            with trio.move_on_after(self.cleanup + 1, shield=True):
+                async with run.cleanup():
+                    await trio.sleep(self.cleanup)
             self.ended.append(task)
 
     async def _do(self, run: TaskRun, act: Act, name: str) -> None:

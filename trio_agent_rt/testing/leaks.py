@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ class LeakFound(AssertionError):
 
 
 @contextmanager
-def assert_no_leaks(*realtimes: RealtimeAgent) -> Iterator[None]:
+def assert_no_leaks(*realtimes: RealtimeAgent) -> Generator[None]:
     """Raise `LeakFound` when the block leaves something behind that was not there before.
 
     That is: Trio tasks (inside `trio.run`), open file descriptors, subprocesses that run or

@@ -15,7 +15,7 @@ its next checkpoint then, with the thing it was given in its hands.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -95,7 +95,7 @@ class Sweep:
         """What the cancelling itself has raised."""
 
     @contextmanager
-    def cancelling(self, target: Target) -> Iterator[None]:
+    def cancelling(self, target: Target) -> Generator[None]:
         """Cancel `target` at the moment of this run, if that falls within the block.
 
         The steps of every Trio task count, whoever it belongs to, but only those within
@@ -166,10 +166,10 @@ class _Plan:
         sweep = Sweep(moment)
         try:
             run_deterministic(self._main, sweep, seed=moment.seed)
-            if sweep.error is not None:
-                raise sweep.error
         except Exception as exc:
             raise NotCancelSafe(moment, self._text(moment, exc)) from exc
+        if sweep.error is not None:
+            raise NotCancelSafe(moment, self._text(moment, sweep.error)) from sweep.error
         return sweep
 
     async def _main(self, sweep: Sweep) -> None:

@@ -106,7 +106,10 @@ class Visitors:
                 try:
                     async with trio.open_nursery() as accepting:
                         serve = functools.partial(
-                            trio.serve_listeners, self.welcome, list(listeners), handler_nursery=visits
+                            trio.serve_listeners,
+                            self.welcome,
+                            list(listeners),
+                            handler_nursery=visits,
                         )
                         await accepting.start(serve)
                         on_listening()

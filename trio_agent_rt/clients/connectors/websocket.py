@@ -70,9 +70,7 @@ class WebSocketConnector:
         self, attachment: Attachment, serve: Callable[[Link], Awaitable[None]]
     ) -> None:
         """Connect, run `serve` on the connection, and close it; see `Connector`."""
-        transport = await open_stream(
-            self.url, self.ssl_context, attachment.deadline, self.dial
-        )
+        transport = await open_stream(self.url, self.ssl_context, attachment.deadline, self.dial)
         try:
             await self._converse(_WatchedStream(transport), attachment, serve)
         finally:

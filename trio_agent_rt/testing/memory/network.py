@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 import math
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,6 @@ from ...clients.connectors import Connector, SSEConnector, WebSocketConnector
 from ...protocol import Position
 from ...transports.admission import Admission, Authenticate, ChooseSession
 from ...transports.cors import Cors
-from ...transports.visitors import Visitors
 from ...transports.websocket.server import websocket_visitors
 from .faults import Fault
 from .line import MemoryLine, MemoryStream
@@ -145,7 +145,11 @@ class MemoryNetwork:
         admission = _admission(realtime, authenticate, choose_session)
         visitors = websocket_visitors(realtime, admission, None, path="/ws")
         listener = self.listen(_WEBSOCKET_PORT)
-        await visitors.serve([listener], on_listening=functools.partial(_started, task_status))
+
+        def announce() -> None:
+            task_status.started()
+
+        await visitors.serve([listener], on_listening=announce)
 
     async def serve_sse(
         self,
@@ -156,34 +160,15 @@ class MemoryNetwork:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """What `trio_agent_rt.serve_sse` does, at port 8081 of this network."""
-        # Quart and Hypercorn take a fifth of a second to import.
-        from ...transports.http.lifespan import Lifespan
-        from ...transports.http.visit import receiver
-        from ...transports.sse.app import make_app
-        from ...transports.sse.blueprint import make_blueprint
-        from ...transports.sse.paths import SSEPaths
-
-        admission = _admission(realtime, authenticate, choose_session)
-        blueprint = make_blueprint(
-            realtime, admission, SSEPaths(), name="trio_agent_rt", loopback_only=False
-        )
-        app = make_app(blueprint, admission, prefix="")
-        lifespan = Lifespan(app)
-        limits = realtime.limits
-        receive = receiver(
-            app,
-            lifespan.state,
-            realtime,
-            ssl_context=None,
-            keep_alive_timeout=limits.keep_alive_timeout,
-            body_timeout=limits.body_timeout,
-            max_body_bytes=limits.max_message_bytes,
-        )
+        load = importlib.import_module(".sse_visitors", __package__).sse_visitors
+        lifespan, visitors = load(realtime, _admission(realtime, authenticate, choose_session))
         listener = self.listen(_SSE_PORT)
-        started = functools.partial(_started, task_status)
-        visitors = Visitors(realtime, receive)
+
+        def announce() -> None:
+            task_status.started()
+
         try:
-            serve = functools.partial(visitors.serve, [listener], on_listening=started)
+            serve = functools.partial(visitors.serve, [listener], on_listening=announce)
             await lifespan.around(serve)
         finally:
             listener.close()
@@ -244,10 +229,6 @@ def _admission(
         authenticate=authenticate,
         choose_session=choose_session,
     )
-
-
-def _started(task_status: trio.TaskStatus[None]) -> None:
-    task_status.started()
 
 
 def _client(
