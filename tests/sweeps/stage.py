@@ -7,12 +7,14 @@ happened; its cleanup is over. And as long as the server serves, it serves the n
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
 
 import trio
+import trio.testing
 
 from tests.contract import check_task_events
 from trio_agent_rt import AgentClient, RealtimeAgent, RunningTask
@@ -45,6 +47,7 @@ class Stage:
         self.network = network
         self.agent = agent
         self.recorded: list[tuple[Session, Connection]] = []
+        self.shutdown_began = math.inf
         registry: Any = realtime._registry
         make: Callable[..., Session] = registry._make
 
@@ -55,6 +58,13 @@ class Stage:
             return session
 
         registry._make = made
+
+    async def note_shutdown(self) -> None:
+        """Note when a shutdown begins, or a cancel from outside or the end of the block does."""
+        try:
+            await self.realtime.wait_draining()
+        finally:
+            self.shutdown_began = trio.current_time()
 
     def client(self, kind: Kind, **options: Any) -> AgentClient:
         opened = getattr(self.network, f"open_{kind}_client")
@@ -71,13 +81,19 @@ class Stage:
             return
         if kind is None:
             assert (await self.realtime.submit("the next").wait()).success
-            return
-        async with self.client(kind) as client:
-            assert (await (await client.submit("the next")).wait()).success
+        else:
+            async with self.client(kind) as client:
+                assert (await (await client.submit("the next")).wait()).success
+        await trio.testing.wait_all_tasks_blocked()
+        running = {each.name for each in self.realtime.nursery.child_tasks}
+        assert not [each for each in running if "task " in each], f"outlive their task: {running}"
 
     async def check(self) -> None:
         """What must hold when the server is closed."""
-        assert self.realtime.phase == "closed"
+        realtime = self.realtime
+        assert realtime.phase == "closed"
+        took = trio.current_time() - self.shutdown_began
+        assert took <= realtime.drain_timeout + realtime.cleanup_timeout + 1, f"took {took} s"
         assert self.realtime.tasks == []
         for session, observer in self.recorded:
             events = await _heard(observer)
@@ -143,7 +159,7 @@ async def staged(
     realtime = RealtimeAgent(agent, **{"linger": LINGER, **options})
     stage = Stage(realtime, network, agent)
     try:
-        async with realtime, _served(network, realtime, kinds):
+        async with realtime, _served(stage, kinds):
             yield stage
     finally:
         with trio.CancelScope(shield=True):
@@ -151,11 +167,10 @@ async def staged(
 
 
 @asynccontextmanager
-async def _served(
-    network: MemoryNetwork, realtime: RealtimeAgent, kinds: tuple[Kind, ...]
-) -> AsyncGenerator[None]:
+async def _served(stage: Stage, kinds: tuple[Kind, ...]) -> AsyncGenerator[None]:
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.note_shutdown)
         for kind in kinds:
-            await nursery.start(getattr(network, f"serve_{kind}"), realtime)
+            await nursery.start(getattr(stage.network, f"serve_{kind}"), stage.realtime)
         yield
         nursery.cancel_scope.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TypeAlias
 
 import trio
@@ -71,17 +72,17 @@ class FakeAgent:
     async def __call__(self, task: str, run: TaskRun) -> object:
         """Do it."""
         self.started.append(task)
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._clean_up, task, run)
             run.plan(_names(self.acts))
             for number, act in enumerate(self.acts, 1):
                 await self._do(run, act, str(number))
-            return self.output
-        finally:
-            # The run's own bound comes first.
-            with trio.move_on_after(self.cleanup + 1, shield=True):
-                async with run.cleanup():
-                    await trio.sleep(self.cleanup)
-            self.ended.append(task)
+        return self.output
+
+    async def _clean_up(self, task: str, run: TaskRun) -> None:
+        async with run.cleanup():
+            await trio.sleep(self.cleanup)
+        self.ended.append(task)
 
     async def _do(self, run: TaskRun, act: Act, name: str) -> None:
         if isinstance(act, tuple):
