@@ -47,7 +47,8 @@ class Stage:
         self.network = network
         self.agent = agent
         self.recorded: list[tuple[Session, Connection]] = []
-        self.shutdown_began = math.inf
+        self.left_at = math.inf
+        """When whoever uses it had no more use for it."""
         registry: Any = realtime._registry
         make: Callable[..., Session] = registry._make
 
@@ -58,13 +59,6 @@ class Stage:
             return session
 
         registry._make = made
-
-    async def note_shutdown(self) -> None:
-        """Note when a shutdown begins, or a cancel from outside or the end of the block does."""
-        try:
-            await self.realtime.wait_draining()
-        finally:
-            self.shutdown_began = trio.current_time()
 
     def client(self, kind: Kind, **options: Any) -> AgentClient:
         opened = getattr(self.network, f"open_{kind}_client")
@@ -92,7 +86,7 @@ class Stage:
         """What must hold when the server is closed."""
         realtime = self.realtime
         assert realtime.phase == "closed"
-        took = trio.current_time() - self.shutdown_began
+        took = trio.current_time() - self.left_at
         assert took <= realtime.drain_timeout + realtime.cleanup_timeout + 1, f"took {took} s"
         assert self.realtime.tasks == []
         for session, observer in self.recorded:
@@ -160,7 +154,10 @@ async def staged(
     stage = Stage(realtime, network, agent)
     try:
         async with realtime, _served(stage, kinds):
-            yield stage
+            try:
+                yield stage
+            finally:
+                stage.left_at = trio.current_time()
     finally:
         with trio.CancelScope(shield=True):
             await stage.check()
@@ -169,7 +166,6 @@ async def staged(
 @asynccontextmanager
 async def _served(stage: Stage, kinds: tuple[Kind, ...]) -> AsyncGenerator[None]:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(stage.note_shutdown)
         for kind in kinds:
             await nursery.start(getattr(stage.network, f"serve_{kind}"), stage.realtime)
         yield
