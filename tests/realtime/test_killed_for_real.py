@@ -50,7 +50,7 @@ class Scene:
 
     @property
     def task(self) -> RunningTask:
-        (task,) = self.realtime._tasks()
+        (task,) = self.realtime.tasks
         return task
 
     async def begin(self) -> None:

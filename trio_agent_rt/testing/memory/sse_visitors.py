@@ -34,8 +34,6 @@ def sse_visitors(realtime: RealtimeAgent, admission: Admission) -> tuple[Lifespa
         lifespan.state,
         realtime,
         ssl_context=None,
-        keep_alive_timeout=limits.keep_alive_timeout,
-        body_timeout=limits.body_timeout,
         max_body_bytes=limits.max_message_bytes,
     )
     return lifespan, Visitors(realtime, receive)
