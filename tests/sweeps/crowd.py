@@ -16,14 +16,20 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["FULL", "Job", "run_all"]
+__all__ = ["Job", "how_many", "run_all"]
 
-FULL = bool(os.environ.get("SWEEP_FULL"))
-"""Every step, every byte, everywhere: some minutes instead of one and a half."""
+_AMOUNT = os.environ.get("SWEEP") or ("most" if os.environ.get("CI") else "some")
+"""`some` for whoever works on something else, in less than a minute; `most` in CI; `all`:
+every step and every byte, everywhere, which takes a quarter of an hour and more."""
 
 _complaints: list[str] = []
 
 Job = tuple[Callable[..., int], tuple[Any, ...]]
+
+
+def how_many(*, some: int, most: int, everything: int) -> int:
+    """Which of these is asked for, by `SWEEP=some|most|all`."""
+    return {"some": some, "most": most, "all": everything}[_AMOUNT]
 
 
 def run_all(what: str, jobs: Iterable[Job]) -> int:

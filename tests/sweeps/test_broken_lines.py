@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from tests.contract import check_task_events
-from tests.sweeps.crowd import FULL, Job, run_all
+from tests.sweeps.crowd import Job, how_many, run_all
 from tests.sweeps.over_network import KINDS, submit_until_taken
 from tests.sweeps.stage import Kind, staged
 from trio_agent_rt import GapOccurred, Reconnect, TaskRun
@@ -80,14 +80,14 @@ def test_a_cut_at_any_byte_of_the_first_4_kb_loses_nothing() -> None:
     for kind in KINDS:
         sent = whole_line(kind).sent
         assert sent["to_client"] >= FIRST_BYTES - 1000
-        stride = 1 if FULL or kind == "websocket" else 8
+        stride = how_many(some=32, most=1 if kind == "websocket" else 8, everything=1)
         for direction in DIRECTIONS:
             faults = [
                 (Fault(kind="reset" if at % 2 else "cut", direction=direction, after_bytes=at),)
                 for at in range(0, min(sent[direction], FIRST_BYTES), stride)
             ]
             jobs += jobs_of(kind, [*faults])
-    assert run_all("cut at every byte", jobs) > 4000
+    assert run_all("cut at every byte", jobs) > how_many(some=200, most=4_000, everything=8_000)
 
 
 @pytest.mark.timeout(600)
@@ -98,7 +98,7 @@ def test_a_reconnect_that_is_cut_as_well_loses_nothing() -> None:
         faults = [
             (first, Fault(kind="cut", direction=direction, after_bytes=at))
             for direction in DIRECTIONS
-            for at in range(0, 400, 1 if FULL else 3)
+            for at in range(0, 400, how_many(some=20, most=3, everything=1))
         ]
         jobs += jobs_of(kind, [*faults])
     run_all("cut again", jobs)
