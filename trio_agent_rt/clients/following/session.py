@@ -229,21 +229,25 @@ class FollowedSession:
 
     def own(self, command: SubmitTask, task_id: str) -> ClientTask:
         """The task that a submit is about to start."""
-        task = self.find(task_id)
-        if task is None:
-            return self._follow(task_id, command)
+        task = self.find(task_id) or self._follow(task_id, command)
         task.submitted = task.submitted or command
+        task.submits += 1
         return task
 
     def watch(self, task_id: str) -> ClientTask:
         """The task of that id, whoever submitted it."""
-        return self.find(task_id) or self._follow(task_id, None)
+        task = self.find(task_id) or self._follow(task_id, None)
+        task.watched = True
+        return task
 
     def disown(self, task: ClientTask) -> None:
         """The submit was refused, or nobody waits for its answer: follow it no further
-        unless it has shown itself."""
+        unless it has shown itself, or somebody else has it in hand."""
+        task.submits -= 1
+        if task.submits:
+            return
         task.submitted = None
-        if not task.started:
+        if not (task.started or task.watched):
             self._tasks.pop(task.id, None)
 
     def _follow(self, task_id: str, command: SubmitTask | None) -> ClientTask:

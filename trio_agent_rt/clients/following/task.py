@@ -50,6 +50,10 @@ class ClientTask(AsyncIterable[Event]):
         self._completed: TaskCompleted | None = None
         self.submitted = submitted
         """The command that started it, if it was this client's."""
+        self.submits: int = 0
+        """How many submits of this client were accepted or wait for their answer."""
+        self.watched: bool = False
+        """Whether it was asked for by its id."""
         self.started: bool = False
         """Whether any event of it has arrived."""
         self.told: bool = False
