@@ -94,5 +94,27 @@ def test_random_numbers_are_seeded_and_left_as_they_were() -> None:
     assert random.getstate() == before
 
 
+async def draw_over_sse() -> float:
+    network = MemoryNetwork()
+    async with RealtimeAgent(FakeAgent()) as realtime, trio.open_nursery() as nursery:
+        await nursery.start(network.serve_sse, realtime)
+        async with network.open_sse_client() as client:
+            await client.tools()
+        nursery.cancel_scope.cancel()
+    return random.random()
+
+
+def test_the_first_run_over_sse_which_imports_much_draws_the_same_numbers_as_the_next() -> None:
+    code = (
+        "from tests.testing.test_deterministic import draw_over_sse, run_deterministic\n"
+        "print(*[run_deterministic(draw_over_sse, seed=1) for _ in range(2)])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    first, second = printed.stdout.split()
+    assert first == second
+
+
 def test_time_is_not_waited_for() -> None:
     run_deterministic(trio.sleep, 1e6, seed=0)

@@ -187,3 +187,17 @@ async def test_nobody_listens_is_told_as_over_tcp() -> None:
     with pytest.raises(ConnectFailed, match="nothing listens at"):
         async with MemoryNetwork().open_websocket_client():
             pass
+
+
+@pytest.mark.parametrize("kind", ["websocket", "sse"])
+async def test_a_server_that_was_cancelled_is_not_at_its_port_any_more(
+    kind: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    async with RealtimeAgent(FakeAgent()) as realtime:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(getattr(network, f"serve_{kind}"), realtime)
+            nursery.cancel_scope.cancel()
+        with pytest.raises(ConnectFailed, match="refused"):
+            async with getattr(network, f"open_{kind}_client")():
+                pass

@@ -6,8 +6,9 @@ import functools
 import importlib
 import itertools
 import math
+import random
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -53,8 +54,10 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         self._send.send_nowait(line.server)
 
     async def aclose(self) -> None:
-        """Close it; who was not accepted yet is reset."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+        """Close it; who was not accepted yet is reset.
+
+        Cancellation: it is closed all the same.
+        """
         self.close()
         await trio.lowlevel.checkpoint()
 
@@ -160,7 +163,7 @@ class MemoryNetwork:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """What `trio_agent_rt.serve_sse` does, at port 8081 of this network."""
-        load = importlib.import_module(".sse_visitors", __package__).sse_visitors
+        load = _load(".sse_visitors").sse_visitors
         lifespan, visitors = load(realtime, _admission(realtime, authenticate, choose_session))
         listener = self.listen(_SSE_PORT)
 
@@ -207,6 +210,7 @@ class MemoryNetwork:
         command_timeout: float = _COMMAND_TIMEOUT,
     ) -> AgentClient:
         """What `trio_agent_rt.open_sse_client` gives, over this network."""
+        _load("...clients.connectors.sse_link")
         connector = SSEConnector(
             url=f"http://127.0.0.1:{_SSE_PORT}/sse",
             token=token,
@@ -216,6 +220,19 @@ class MemoryNetwork:
         return _client(
             connector, reconnect, session, last_position, connect_timeout, command_timeout
         )
+
+
+def _load(name: str) -> Any:
+    """A part that needs an extra.
+
+    Some of what is imported then, once in a process, draws a random number: that must not
+    be one of those that a seed decides, or the first run would be another one than the rest.
+    """
+    chances = random.getstate()
+    try:
+        return importlib.import_module(name, __package__)
+    finally:
+        random.setstate(chances)
 
 
 def _admission(
