@@ -18,8 +18,8 @@ import trio.testing
 
 from tests.contract import check_task_events
 from trio_agent_rt import AgentClient, RealtimeAgent, RunningTask
+from trio_agent_rt.events import Encoded
 from trio_agent_rt.protocol import (
-    CloseCode,
     Event,
     Position,
     StatusChanged,
@@ -28,7 +28,6 @@ from trio_agent_rt.protocol import (
     TaskCompleted,
     decode_event,
 )
-from trio_agent_rt.realtime.peers import Connection
 from trio_agent_rt.realtime.session import Session
 from trio_agent_rt.testing import FakeAgent, Fault, MemoryNetwork
 
@@ -46,7 +45,7 @@ class Stage:
         self.realtime = realtime
         self.network = network
         self.agent = agent
-        self.recorded: list[tuple[Session, Connection]] = []
+        self.recorded: list[tuple[Session, list[Encoded]]] = []
         self.left_at = math.inf
         """When whoever uses it had no more use for it."""
         registry: Any = realtime._registry
@@ -54,8 +53,16 @@ class Stage:
 
         def made(*args: Any) -> Session:
             session = make(*args)
-            epoch = session.log.position.epoch
-            self.recorded.append((session, session.observe(Position(epoch, 0))))
+            log: Any = session.log
+            entries = log.after(Position(log.position.epoch, 0))
+            append: Callable[[Event], Encoded] = log.append
+
+            def appended(event: Event) -> Encoded:
+                entries.append(append(event))
+                return entries[-1]
+
+            log.append = appended
+            self.recorded.append((session, entries))
             return session
 
         registry._make = made
@@ -82,15 +89,15 @@ class Stage:
         running = {each.name for each in self.realtime.nursery.child_tasks}
         assert not [each for each in running if "task " in each], f"outlive their task: {running}"
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """What must hold when the server is closed."""
         realtime = self.realtime
         assert realtime.phase == "closed"
         took = trio.current_time() - self.left_at
         assert took <= realtime.drain_timeout + realtime.cleanup_timeout + 1, f"took {took} s"
         assert self.realtime.tasks == []
-        for session, observer in self.recorded:
-            events = await _heard(observer)
+        for session, entries in self.recorded:
+            events = [decode_event(each.json) for each in entries]
             offsets = [each.position.offset for each in events if each.position is not None]
             assert offsets == list(range(1, len(events) + 1)), f"the log has a gap: {offsets}"
             by_task: defaultdict[str, list[Event]] = defaultdict(list)
@@ -102,14 +109,6 @@ class Stage:
                 check_task(its)
         if isinstance(self.agent, FakeAgent):
             assert sorted(self.agent.started) == sorted(self.agent.ended)
-
-
-async def _heard(observer: Connection) -> list[Event]:
-    observer.close(CloseCode.NORMAL)
-    events: list[Event] = []
-    while items := await observer.next_items():
-        events += [decode_event(each.json) for each in items]
-    return events
 
 
 def check_task(events: list[Event]) -> TaskCompleted:
@@ -146,10 +145,11 @@ async def staged(
     agent: Any,
     *kinds: Kind,
     faults: tuple[Fault | None, ...] = (),
+    network: MemoryNetwork | None = None,
     **options: Any,
 ) -> AsyncGenerator[Stage]:
     """A stage whose server is served over `kinds`, and checked when it is closed."""
-    network = MemoryNetwork(faults=faults)
+    network = network or MemoryNetwork(faults=faults)
     realtime = RealtimeAgent(agent, **{"linger": LINGER, **options})
     stage = Stage(realtime, network, agent)
     try:
@@ -157,10 +157,9 @@ async def staged(
             try:
                 yield stage
             finally:
-                stage.left_at = trio.current_time()
+                stage.left_at = min(stage.left_at, trio.current_time())
     finally:
-        with trio.CancelScope(shield=True):
-            await stage.check()
+        stage.check()
 
 
 @asynccontextmanager
