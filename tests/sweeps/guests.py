@@ -27,6 +27,7 @@ from trio_agent_rt.protocol import (
     TaskCompleted,
 )
 from trio_agent_rt.testing import MemoryLine, MemoryNetwork
+from trio_agent_rt.testing.cutting_proxy import Direction
 
 from .stage import Kind
 
@@ -221,7 +222,8 @@ class Guest:
     def _disturb(self, nursery: trio.Nursery) -> None:
         lines = self.network.lines
         line = lines[-self.chance.randint(1, min(3, len(lines)))]
-        direction = self.chance.choice(["to_client", "to_server"])
+        directions: tuple[Direction, ...] = ("to_client", "to_server")
+        direction = self.chance.choice(directions)
         ways: dict[str, Callable[[], object]] = {
             "reset": line.reset,
             "cut": line.cut,

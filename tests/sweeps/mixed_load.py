@@ -153,6 +153,7 @@ class Load:
         limits = chance.choice([Limits(), _IMPATIENT])
         after = chance.uniform(0, 14) if chance.random() < 0.75 else None
         network = MemoryNetwork(**wire)
+        stages: list[Stage] = []
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as outer:
                 async with staged(
@@ -162,6 +163,7 @@ class Load:
                     limits=limits,
                     **options,
                 ) as stage:
+                    stages.append(stage)
                     async with trio.open_nursery() as serving:
                         await serving.start(network.serve_websocket, stage.realtime)
                         await serving.start(network.serve_sse, stage.realtime)
@@ -181,8 +183,8 @@ class Load:
                                 serving.cancel_scope.cancel(reason="the server is left")
                             case "cancelled":
                                 outer.cancel(reason="an outer cancel")
-            self.note(f"the server is closed: {len(stage.recorded)} sessions")
-        return stage
+            self.note(f"the server is closed: {len(stages[0].recorded)} sessions")
+        return stages[0]
 
     def _invite(
         self, network: MemoryNetwork, wire: dict[str, Any], nursery: trio.Nursery
