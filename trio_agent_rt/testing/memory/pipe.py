@@ -38,10 +38,10 @@ class Pipe:
         self._arrived = bytearray()
         self._held = 0
         self._changed = trio.lowlevel.ParkingLot()
-        self.finished = False
+        self.finished: bool = False
         """Whether nothing more will be sent."""
-        self.broken = False
-        self.stalled = False
+        self.broken: bool = False
+        self.stalled: bool = False
         self.dropping = False
 
     @property
