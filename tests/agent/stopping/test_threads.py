@@ -13,8 +13,8 @@ import trio
 import trio.testing
 
 from tests.agent.stage import Stage
+from tests.agent.stopping.left_threads import an_end
 from trio_agent_rt.agent import TaskRun, check_cancelled, run_abandoned, run_in_thread
-from trio_agent_rt.agent.stopping import threads
 from trio_agent_rt.protocol import TaskCompleted
 
 RunIt = Callable[..., Awaitable[object]]
@@ -43,27 +43,6 @@ def deaf(error: Exception | None = None) -> Generator[Deaf]:
         yield function
     finally:
         function.go.set()
-
-
-@contextmanager
-def an_end() -> Generator[trio.Event]:
-    """Set when the log tells that a thread which was left behind has ended."""
-    ended = trio.Event()
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if "has ended" in record.getMessage():
-                ended.set()
-
-    logger = logging.getLogger(threads.__name__)
-    before, handler = logger.level, Handler()
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield ended
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
 
 
 class Polls:
