@@ -1,0 +1,168 @@
+"""What happens to a task, wherever it is in its life: every cell of the table, tried.
+
+Of each: exactly one terminal message, with the outcome and the receipt that the table says,
+after the work has ended; nothing is left; and a server that lives on serves the next task.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from tests.agent.stopping.left_threads import an_end
+from tests.realtime.life.life import CLEANUP_TIMEOUT, LINGER, Life, SiblingFailed
+from tests.realtime.life.points import POINTS
+from tests.realtime.life.table import CELLS, COLUMNS, OUTCOMES, TABLE
+from tests.realtime.life.tool_points import TOOL_POINTS
+from tests.realtime.viewing import viewer
+from tests.sweeps.stage import check_task
+from trio_agent_rt.protocol import Acknowledged, Receipt, SubmitTask, TaskCompleted
+from trio_agent_rt.testing import assert_no_leaks
+
+WHERE = {**POINTS, **TOOL_POINTS}
+
+SERVER_ENDS = "the server is shutting down"
+NOBODY_CAME = "the last connection left and did not come back"
+REASONS = {
+    "cancel": "a client asked: enough",
+    "linger=0": NOBODY_CAME,
+    "linger=N": NOBODY_CAME,
+    "replace": "replaced by a newer task",
+    "shutdown": SERVER_ENDS,
+    "outer cancel": SERVER_ENDS,
+    "sibling": SERVER_ENDS,
+}
+
+ENDS_THE_SERVER = {"shutdown", "drain", "outer cancel", "sibling"}
+
+UNTOUCHED = {"goes on", "cleans up first", "keeps its cancel"}
+"""What still goes on when it has happened, and waits for nothing but its own."""
+OVER_BEFORE = {"has succeeded", "has ended"}
+
+
+@pytest.fixture
+def clock(request: pytest.FixtureRequest) -> trio.testing.MockClock:
+    """Stands still until it is told to jump, but for programs."""
+    row = request.node.callspec.params["row"]
+    return trio.testing.MockClock(rate=1.0 if WHERE[row].real_time else 0.0)
+
+
+def test_the_table_is_whole() -> None:
+    assert WHERE.keys() == TABLE.keys()
+    assert {outcome for row in TABLE.values() for outcome in row.values()} == OUTCOMES.keys()
+    assert all(row.keys() == COLUMNS.keys() for row in TABLE.values())
+
+
+@pytest.mark.hang_guard(20)
+@pytest.mark.parametrize(("row", "column"), CELLS, ids=["-".join(each) for each in CELLS])
+async def test_cell(row: str, column: str, clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    outcome = TABLE[row][column]
+    life = Life(WHERE[row], column, clock, tmp_path)
+    with assert_no_leaks(), an_end() as thread_has_ended:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(life.program)
+                await life.acted.wait()
+                await _look_on(life, outcome)
+                life.done.set()
+        finally:
+            life.thread_go.set()
+        if outcome == "left behind":
+            await thread_has_ended.wait()
+    _check(life, outcome)
+
+
+async def _look_on(life: Life, outcome: str) -> None:
+    if life.column == "linger=N":
+        await _nobody_comes_back(life, outcome)
+    if outcome in UNTOUCHED:
+        await trio.testing.wait_all_tasks_blocked()
+        assert life.task.completed is None
+        life.point.release(life)
+    await life.task.wait()
+    await trio.testing.wait_all_tasks_blocked()
+    if life.column in ENDS_THE_SERVER:
+        assert life.realtime.phase == "closed"
+    else:
+        await _serves_the_next(life)
+
+
+async def _nobody_comes_back(life: Life, outcome: str) -> None:
+    await trio.testing.wait_all_tasks_blocked()
+    life.clock.jump(LINGER - 1)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (life.task.completed is not None) == (outcome in OVER_BEFORE)
+    assert life.task.session_id in life.realtime.session_ids
+    life.clock.jump(1)
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def _serves_the_next(life: Life) -> None:
+    """In the same session, if that is to live on, and to a viewer who comes if none stayed."""
+    life.one_before_go.set()
+    if life.column == "replace":
+        assert (await life.me.until(TaskCompleted, task_id="newer")).success
+        assert life.newer_came_after, "the newer task began before the one that it replaces ended"
+    if life.column == "cancel":
+        _check_answer(life, await life.me.until(Acknowledged, request_id="cancel"))
+    if life.column == "other task":
+        assert (await life.other.wait()).outcome == "failed"
+    if life.column in {"linger=0", "linger=N"}:
+        assert life.realtime.session_ids == []
+    me = life.me
+    if life.column.startswith("linger"):
+        session = life.task.session_id if life.column == "linger=None" else None
+        async with viewer(life.realtime, session=session) as me:
+            if session is not None:
+                assert (await me.until(TaskCompleted, task_id="held")).replay
+            me.send(SubmitTask(task="the next", task_id="next"))
+            assert (await me.until(TaskCompleted, task_id="next")).success
+    else:
+        me.send(SubmitTask(task="the next", task_id="next"))
+        assert (await me.until(TaskCompleted, task_id="next")).success
+
+
+def _check_answer(life: Life, answer: Acknowledged) -> None:
+    assert life.task.completed is not None
+    receipt = life.task.completed.receipt
+    assert answer.outcome == ("already_ended" if receipt is None else "cancelled")
+    assert answer.receipt == receipt
+
+
+def _check(life: Life, outcome: str) -> None:
+    assert life.realtime.phase == "closed"
+    if life.column == "sibling":
+        assert life.raised is not None
+        assert [type(each) for each in life.raised.exceptions] == [SiblingFailed]
+    offsets = [each.position.offset for each in life.events if each.position is not None]
+    assert offsets == list(range(1, len(offsets) + 1))
+    completed = check_task([each for each in life.events if each.task_id == "held"])
+    assert life.alive_at_its_end == [0], "something of it was running at its terminal message"
+    life.point.check(life, outcome)
+    if outcome in {"goes on", *OVER_BEFORE}:
+        assert completed.outcome == "succeeded"
+    else:
+        assert completed.outcome == "cancelled"
+        assert completed.receipt is not None
+        _check_receipt(life, outcome, completed.receipt)
+
+
+def _check_receipt(life: Life, outcome: str, receipt: Receipt) -> None:
+    point = life.point
+    assert receipt.reason == (point.own_reason or REASONS[life.column])
+    assert receipt.duration <= (CLEANUP_TIMEOUT if point.own_reason is None else LINGER) * 1000
+    left = ("timed_out", "work (its thread was left behind)")
+    told = (receipt.cleanup, receipt.cleanup_detail)
+    assert told == (left if outcome == "left behind" else ("clean", None))
+    match outcome:
+        case "never called":
+            assert not life.called
+            assert (receipt.interrupted, receipt.completed) == ((), ())
+        case "cut short":
+            assert receipt.completed == ()
+        case _:
+            assert sorted(receipt.interrupted) == list(point.interrupts)
+            assert receipt.completed == tuple(point.completes)
