@@ -133,6 +133,11 @@ class Life:
                 self.at.set()
             await self.go.wait()
 
+    def let_all_go(self) -> None:
+        """Nothing of the agents is held any more, whatever has become of the cell."""
+        for each in (self.go, self.one_before_go, self.thread_go):
+            each.set()
+
     # --- the program
 
     async def program(self) -> None:

@@ -62,14 +62,14 @@ async def test_cell(row: str, column: str, clock: trio.testing.MockClock, tmp_pa
     outcome = TABLE[row][column]
     life = Life(WHERE[row], column, clock, tmp_path)
     with assert_no_leaks(), an_end() as thread_has_ended:
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(life.program)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(life.program)
+            try:
                 await life.acted.wait()
                 await _look_on(life, outcome)
                 life.done.set()
-        finally:
-            life.thread_go.set()
+            finally:
+                life.let_all_go()
         if outcome == "left behind":
             await thread_has_ended.wait()
     _check(life, outcome)
