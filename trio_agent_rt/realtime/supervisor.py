@@ -28,7 +28,7 @@ import trio
 from ..errors import ShuttingDown
 from .task import RunningTask
 
-__all__ = ["Phase", "Supervisor", "ungrouped"]
+__all__ = ["Phase", "Supervisor", "Ungrouping"]
 
 Phase: TypeAlias = Literal["serving", "draining", "cancelling", "closed"]
 """Where a server stands in its life."""
@@ -171,6 +171,24 @@ class Supervisor:
         for task in self._tasks():
             task.run.cleanup_record.bound(latest)
             task.request_cancel("the server is shutting down")
+
+
+class Ungrouping:
+    """A `with` around a nursery of ours: what comes out of it is not in a group for that."""
+
+    def __enter__(self) -> None:
+        """Nothing to do yet."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise what was grouped, if it was one exception."""
+        if isinstance(exc, BaseExceptionGroup):
+            wrong = ungrouped(cast("BaseExceptionGroup[BaseException]", exc))
+            raise wrong from wrong.__cause__
 
 
 def ungrouped(group: BaseExceptionGroup[BaseException]) -> BaseException:

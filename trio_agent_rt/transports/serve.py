@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 from attrs import field, frozen
 
-from ..realtime import ungrouped
+from ..realtime import Ungrouping
 from .admission import Admission, Authenticate, ChooseSession
 from .cors import Cors
 from .listeners import SSEAddress, WebSocketAddress, open_listeners
@@ -196,14 +196,10 @@ async def _serve_together(
     servers: Mapping[str, _Server], on_listening: Callable[[ServerAddresses], None]
 ) -> None:
     """Run them until all have ended; an exception comes out ungrouped."""
-    try:
+    with Ungrouping():
         async with trio.open_nursery() as nursery:
             found = {name: await nursery.start(_start, each) for name, each in servers.items()}
             on_listening(ServerAddresses(**found))
-    except BaseExceptionGroup as group:
-        # The nursery is ours, and so not the caller's concern.
-        wrong = ungrouped(group)
-        raise wrong from wrong.__cause__
 
 
 async def _start(server: _Server, *, task_status: trio.TaskStatus[object]) -> None:

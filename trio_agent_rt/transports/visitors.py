@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import trio
 
-from ..realtime import ungrouped
+from ..realtime import Ungrouping
 
 if TYPE_CHECKING:
     from ..realtime import RealtimeAgent
@@ -101,7 +101,7 @@ class Visitors:
             listeners: for sockets, or for whatever else carries bytes.
             on_listening: called once, when peers are accepted.
         """
-        try:
+        with Ungrouping():
             async with trio.open_nursery() as visits:
                 try:
                     async with trio.open_nursery() as accepting:
@@ -120,10 +120,6 @@ class Visitors:
                         for listener in listeners:
                             await trio.aclose_forcefully(listener)
                         await self.see_out()
-        except BaseExceptionGroup as group:
-            # The nurseries are ours, and so not the caller's concern.
-            wrong = ungrouped(group)
-            raise wrong from wrong.__cause__
 
     async def welcome(self, transport: trio.abc.Stream) -> None:
         """Serve a peer that has just connected. Nothing it does gets out of here."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import trio
 
-from ...realtime import ungrouped
+from ...realtime import Ungrouping
 
 __all__ = ["ASGIApp", "Lifespan", "Message", "Receive", "Scope", "Send"]
 
@@ -57,7 +57,7 @@ class Lifespan:
                 not called then.
             Exception: what the application raises outside of requests.
         """
-        try:
+        with Ungrouping():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._attend)
                 try:
@@ -66,10 +66,6 @@ class Lifespan:
                 finally:
                     with trio.CancelScope(shield=True):
                         await self._shut_down()
-        except BaseExceptionGroup as group:
-            # The nursery is ours, and so not the caller's concern.
-            wrong = ungrouped(group)
-            raise wrong from wrong.__cause__
 
     async def _shut_down(self) -> None:
         if self._started.is_set() and not self._stopped.is_set():
