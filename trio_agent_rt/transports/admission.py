@@ -17,7 +17,7 @@ import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import trio
 from attrs import Factory, evolve, field, frozen
@@ -27,6 +27,9 @@ from ..realtime import ANONYMOUS, Principal, Tickets
 from .cors import Cors, preflight_headers, response_headers
 from .origins import OriginPolicy
 from .request import Request, http_response
+
+if TYPE_CHECKING:
+    from ..realtime import RealtimeAgent
 
 __all__ = ["Admission", "Admitted", "Authenticate", "ChooseSession", "report"]
 
@@ -83,6 +86,26 @@ class Admission:
     choose_session: ChooseSession | None = None
     timeout: float = math.inf
     _origins: OriginPolicy = field(init=False, default=Factory(_policy_of, takes_self=True))
+
+    @classmethod
+    def to(
+        cls,
+        realtime: RealtimeAgent,
+        *,
+        cors: Cors | None,
+        authenticate: Authenticate | None,
+        choose_session: ChooseSession | None,
+        own_ports: AbstractSet[int] = frozenset(),
+    ) -> Admission:
+        """What is asked of every peer of `realtime`; the options are those of its servers."""
+        return cls(
+            tickets=realtime.tickets,
+            timeout=realtime.limits.handshake_timeout,
+            cors=cors or Cors(),
+            own_ports=own_ports,
+            authenticate=authenticate,
+            choose_session=choose_session,
+        )
 
     async def admit(self, asked: Request, *, loopback: bool) -> Admitted:
         """Decide about a peer that wants to be shown a session.

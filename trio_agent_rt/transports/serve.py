@@ -144,10 +144,9 @@ async def serve(
     if websocket is None and sse is None:
         raise ValueError("websocket and sse are both None: there is nothing to serve")
     own_ports: set[int] = set()
-    admission = Admission(
-        tickets=realtime.tickets,
-        timeout=realtime.limits.handshake_timeout,
-        cors=cors or Cors(),
+    admission = Admission.to(
+        realtime,
+        cors=cors,
         own_ports=own_ports,
         authenticate=authenticate,
         choose_session=choose_session,

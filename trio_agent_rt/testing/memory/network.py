@@ -16,7 +16,6 @@ from ...clients import AgentClient, Reconnect
 from ...clients.connectors import Connector, SSEConnector, WebSocketConnector
 from ...protocol import Position
 from ...transports.admission import Admission, Authenticate, ChooseSession
-from ...transports.cors import Cors
 from ...transports.websocket.server import websocket_visitors
 from .faults import Fault
 from .line import MemoryLine, MemoryStream
@@ -240,9 +239,9 @@ def _admission(
     authenticate: Authenticate | None,
     choose_session: ChooseSession | None,
 ) -> Admission:
-    return Admission(
-        tickets=realtime.tickets,
-        cors=Cors(),
+    return Admission.to(
+        realtime,
+        cors=None,
         authenticate=authenticate,
         choose_session=choose_session,
     )

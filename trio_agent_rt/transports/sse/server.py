@@ -54,10 +54,9 @@ def sse_blueprint(
         choose_session: as in `serve_websocket`.
         name: of the blueprint; an app that mounts two needs two names.
     """
-    admission = Admission(
-        tickets=realtime.tickets,
-        timeout=realtime.limits.handshake_timeout,
-        cors=cors or Cors(),
+    admission = Admission.to(
+        realtime,
+        cors=cors,
         authenticate=authenticate,
         choose_session=choose_session,
     )
@@ -117,10 +116,9 @@ async def serve_sse(
     if realtime.phase == "closed":
         raise RuntimeError("the RealtimeAgent is not open: serve it inside its `async with`")
     check_prefix(prefix)
-    admission = Admission(
-        tickets=realtime.tickets,
-        timeout=realtime.limits.handshake_timeout,
-        cors=cors or Cors(),
+    admission = Admission.to(
+        realtime,
+        cors=cors,
         authenticate=authenticate,
         choose_session=choose_session,
     )

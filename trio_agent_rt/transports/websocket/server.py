@@ -80,10 +80,9 @@ async def serve_websocket(
     if realtime.phase == "closed":
         raise RuntimeError("the RealtimeAgent is not open: serve it inside its `async with`")
     check_path(path)
-    admission = Admission(
-        tickets=realtime.tickets,
-        timeout=realtime.limits.handshake_timeout,
-        cors=cors or Cors(),
+    admission = Admission.to(
+        realtime,
+        cors=cors,
         authenticate=authenticate,
         choose_session=choose_session,
     )
