@@ -9,7 +9,7 @@ import trio
 
 from tests.conformance.peers import Peer, Serving
 from trio_agent_rt import RealtimeAgent, TaskRun, ToolCall, ToolError, create_agent, tool
-from trio_agent_rt.agent import LLMRequest, LLMResponse
+from trio_agent_rt.agent import LLMRequest, LLMResponse, WholeAnswers
 from trio_agent_rt.protocol import (
     Acknowledged,
     CancelTask,
@@ -137,7 +137,7 @@ async def test_in_a_step(serving: Serving) -> None:
 
 
 async def test_while_a_model_plans(serving: Serving) -> None:
-    class SlowModel:
+    class SlowModel(WholeAnswers):
         name = "slow"
         asked = trio.Event()
         alive = False
@@ -186,7 +186,7 @@ async def test_between_two_steps(serving: Serving) -> None:
 async def test_in_a_retrys_back_off(serving: Serving) -> None:
     attempts = 0
 
-    class Planner:
+    class Planner(WholeAnswers):
         name = "planner"
 
         async def complete(self, request: LLMRequest) -> LLMResponse:

@@ -9,7 +9,15 @@ import trio
 import trio.testing
 
 from tests.realtime.viewing import Viewer, asking, of_task, stepping, viewer
-from trio_agent_rt.agent import LLMRequest, LLMResponse, TaskRun, ToolCall, create_agent, tool
+from trio_agent_rt.agent import (
+    LLMRequest,
+    LLMResponse,
+    TaskRun,
+    ToolCall,
+    WholeAnswers,
+    create_agent,
+    tool,
+)
 from trio_agent_rt.errors import ToolError
 from trio_agent_rt.protocol import (
     Acknowledged,
@@ -79,7 +87,7 @@ async def test_before_the_submit_was_acknowledged_it_is_found_and_cancelled() ->
 
 
 async def test_during_planning_the_model_is_cut_off() -> None:
-    class SlowModel:
+    class SlowModel(WholeAnswers):
         name = "slow"
         cut_off = False
 
@@ -159,7 +167,7 @@ async def test_between_two_steps_no_other_step_starts() -> None:
 PLAN = '{"steps":[{"id":"step_1","tool":"flaky","retryable":true,"maxRetries":5}]}'
 
 
-class OnePlan:
+class OnePlan(WholeAnswers):
     """A model that always has the same plan."""
 
     name = "one plan"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from trio_agent_rt.agent import ChatMessage, LLMRequest, LLMResponse
+from trio_agent_rt.agent import ChatMessage, LLMRequest, LLMResponse, ToolUse
 from trio_agent_rt.errors import LLMError
 from trio_agent_rt.testing import ScriptedLLM
 
@@ -19,3 +19,13 @@ async def test_a_script_that_is_over_says_so() -> None:
     with pytest.raises(LLMError, match="oracle has no answer left"):
         await llm.complete(request)
     assert llm.requests == [request] * 3
+
+
+async def test_it_streams_word_by_word_and_tells_the_whole_at_the_end() -> None:
+    wanted = LLMResponse(text="one  two\n三", tool_uses=[ToolUse(id="1", name="wait")])
+    request = LLMRequest(messages=[ChatMessage(role="user", content="?")])
+    async with ScriptedLLM(wanted).stream(request) as answer:
+        with pytest.raises(RuntimeError, match="not over"):
+            _ = answer.response
+        assert [each async for each in answer] == ["one  ", "two\n", "三"]
+        assert answer.response == wanted

@@ -1,6 +1,15 @@
 """Agents: what they see of their task, tools, and the planning agent."""
 
-from .llm import ChatMessage, LLMClient, LLMRequest, LLMResponse, Usage
+from .llm import (
+    ChatMessage,
+    LLMClient,
+    LLMRequest,
+    LLMResponse,
+    LLMStream,
+    ToolUse,
+    Usage,
+    WholeAnswers,
+)
 from .planning import (
     PLAN_SCHEMA,
     Execution,
@@ -35,6 +44,7 @@ __all__ = [
     "LLMClient",
     "LLMRequest",
     "LLMResponse",
+    "LLMStream",
     "PlannedStep",
     "PlanningAgent",
     "ProcessResult",
@@ -45,7 +55,9 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolSet",
+    "ToolUse",
     "Usage",
+    "WholeAnswers",
     "check_cancelled",
     "create_agent",
     "parse_plan",

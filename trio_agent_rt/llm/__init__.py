@@ -1,6 +1,15 @@
 """Language models: clients for `LLMClient`, and how to get one by name."""
 
-from ..agent.llm import ChatMessage, LLMClient, LLMRequest, LLMResponse, Usage
+from ..agent.llm import (
+    ChatMessage,
+    LLMClient,
+    LLMRequest,
+    LLMResponse,
+    LLMStream,
+    ToolUse,
+    Usage,
+    WholeAnswers,
+)
 from .offline import OfflineClient
 from .openai import OpenAIClient
 from .registry import KNOWN_LLMS, create_llm
@@ -11,8 +20,11 @@ __all__ = [
     "LLMClient",
     "LLMRequest",
     "LLMResponse",
+    "LLMStream",
     "OfflineClient",
     "OpenAIClient",
+    "ToolUse",
     "Usage",
+    "WholeAnswers",
     "create_llm",
 ]

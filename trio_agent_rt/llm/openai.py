@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import trio
 
-from ..agent.llm import LLMRequest, LLMResponse
+from ..agent.llm import LLMRequest, LLMResponse, WholeAnswers
 from ..errors import LLMError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _CLOSE_TIMEOUT = 2.0
 """Seconds for closing idle connections; there is nothing to lose in them."""
 
 
-class OpenAIClient:
+class OpenAIClient(WholeAnswers):
     """An `LLMClient` that asks OpenAI, or a server that speaks the same format.
 
     Use it as `async with OpenAIClient() as llm`. Leaving closes its connections.

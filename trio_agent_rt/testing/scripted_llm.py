@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import trio
+from attrs import define, field
 
-from ..agent import LLMRequest, LLMResponse
+from ..agent import LLMRequest, LLMResponse, LLMStream
 from ..errors import LLMError
 
 __all__ = ["ScriptedAnswer", "ScriptedLLM"]
 
 ScriptedAnswer: TypeAlias = (
-    str | Mapping[str, Any] | Exception | Callable[[LLMRequest], Awaitable[str]]
+    str
+    | Mapping[str, Any]
+    | LLMResponse
+    | Exception
+    | Callable[[LLMRequest], Awaitable[str | LLMResponse]]
 )
-"""A text; a mapping, which is answered as JSON; an exception, which is raised; or an
-async function that is given the request and returns a text."""
+"""A text; a mapping, which is answered as JSON; a whole response, with tools that the model
+wants to have run for example; an exception, which is raised; or an async function that is
+given the request and returns a text or a response."""
+
+_WORDS = re.compile(r"\S*\s*")
 
 
 class ScriptedLLM:
@@ -63,5 +73,34 @@ class ScriptedLLM:
         if isinstance(answer, Exception):
             raise answer
         if callable(answer):
-            return LLMResponse(text=await answer(request))
+            answer = await answer(request)
+        if isinstance(answer, LLMResponse):
+            return answer
         return LLMResponse(text=answer if isinstance(answer, str) else json.dumps(answer))
+
+    @asynccontextmanager
+    async def stream(self, request: LLMRequest) -> AsyncGenerator[LLMStream]:
+        """The next answer, word by word, with a checkpoint before each; see `complete`."""
+        yield _WordByWord(await self.complete(request))
+
+
+@define
+class _WordByWord:
+    """An answer that takes its time."""
+
+    _whole: LLMResponse
+    _over: bool = field(init=False, default=False)
+
+    async def __aiter__(self) -> AsyncGenerator[str]:
+        for each in _WORDS.findall(self._whole.text):
+            await trio.lowlevel.checkpoint()
+            if each:
+                yield each
+        self._over = True
+
+    @property
+    def response(self) -> LLMResponse:
+        """The whole answer."""
+        if not self._over:
+            raise RuntimeError("the answer is not over yet: iterate over it to its end")
+        return self._whole

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import trio
 
-from ...agent.llm import LLMRequest, LLMResponse
+from ...agent.llm import LLMRequest, LLMResponse, WholeAnswers
 from ...errors import LLMError
 from .plan import NotUnderstood, PlanBuilder
 from .rules import RULES
@@ -22,7 +22,7 @@ __all__ = ["OfflineClient", "plan_task"]
 _MAX_CHARS = 2000
 
 
-class OfflineClient:
+class OfflineClient(WholeAnswers):
     """An `LLMClient` that is no language model: it follows fixed rules, offline.
 
     The same task always gives the same plan. It understands simple tasks in English and
