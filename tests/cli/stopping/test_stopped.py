@@ -58,7 +58,7 @@ class Seen:
     code: int = -1
 
     async def by_peer(self, crowd: Crowd) -> None:
-        self.frames = await crowd.peer.rest()
+        self.frames = await crowd.peer.last_frames()
 
     async def by_stream(self, crowd: Crowd) -> None:
         self.kinds, self.in_order = await crowd.seen_by_stream()
