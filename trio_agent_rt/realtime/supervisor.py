@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Literal, TypeAlias, cast
 
@@ -80,7 +80,11 @@ class Supervisor:
         return self._inner
 
     async def open(self) -> None:
-        """Open it, once; `close` must follow in the same Trio task."""
+        """Open it, once; `close` must follow in the same Trio task.
+
+        Cancellation: raises when all of it has ended again; one that comes later is for
+        the block to notice.
+        """
         if self._outer is not None:
             raise RuntimeError("a RealtimeAgent can be opened once only; make another")
         self._outer = trio.open_nursery()
@@ -88,9 +92,13 @@ class Supervisor:
         self.phase = "serving"
         nursery.start_soon(self._supervise)
         nursery.start_soon(self._watch_for_cancel)
-        # Shielded: whoever opens it under a cancel learns of that inside, in good order.
-        with trio.CancelScope(shield=True):
-            await self._opened.wait()
+        async with AsyncExitStack() as on_failure:
+            on_failure.push_async_exit(self.close)
+            with trio.CancelScope(shield=True):
+                await self._opened.wait()
+            # The sentry has noticed it too: the block would be given what takes no work.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            on_failure.pop_all()
 
     async def close(
         self,
