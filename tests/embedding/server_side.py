@@ -117,8 +117,16 @@ async def _() -> AsyncGenerator[Enter]:
     finally:
         free.set()
         with trio.CancelScope(shield=True):
-            while any(not each.name.startswith("Trio thread ") for each in threads):
-                await trio.sleep(0.001)
+            for each in threads:
+                await _has_returned(each)
+
+
+async def _has_returned(thread: threading.Thread) -> None:
+    """Trio names a thread for its work, and gives it back its name after that."""
+    for _ in range(5000):
+        if thread.name.startswith("Trio thread "):
+            return
+        await trio.sleep(0.001)
 
 
 @entrance("connect", holds_block=True)

@@ -33,14 +33,9 @@ class Boom(Exception):
 
 def a_boom() -> Boom:
     """One that was raised while another one was handled, and so has a context of its own."""
-    try:
-        try:
-            raise KeyError("the user's")
-        except KeyError:
-            raise Boom("the user's") from None
-    except Boom as boom:
-        boom.__suppress_context__ = False
-        return boom
+    boom = Boom("the user's")
+    boom.__context__ = KeyError("the user's too")
+    return boom
 
 
 def check_untouched(boom: BaseException) -> None:
@@ -77,8 +72,9 @@ def _nothing_outlives(entrance: Entrance) -> Generator[None]:
             check.__exit__(None, None, None)
         except LeakFound as found:
             # Of those around it there may be Trio tasks; who serves it notices in a moment.
-            if entrance.alone:
-                assert [each for each in found.leaks if not each.startswith("Trio task")] == []
+            own = [each for each in found.leaks if not each.startswith("Trio task")]
+            if entrance.alone and own:
+                raise
 
 
 class Use:
@@ -128,21 +124,22 @@ async def test_a_cancel_while_it_is_being_opened_ends_it(entrance: Entrance) -> 
     for after in MOMENTS:
         use = Use()
         async with staged(entrance) as enter, trio.open_nursery() as nursery:
-
-            @nursery.start_soon
-            async def _() -> None:
-                for _ in range(after):
-                    await trio.lowlevel.checkpoint()
-                    if use.begun.is_set():
-                        break
-                scope.cancel()
-
+            scope = trio.CancelScope()
+            nursery.start_soon(cancel_after, after, scope, use)
             async with bounded():
-                with trio.CancelScope() as scope:
+                with scope:
                     await enter(use)
             assert scope.cancelled_caught
         if use.begun.is_set():
             break
+
+
+async def cancel_after(checkpoints: int, scope: trio.CancelScope, use: Use) -> None:
+    for _ in range(checkpoints):
+        await trio.lowlevel.checkpoint()
+        if use.begun.is_set():
+            break
+    scope.cancel()
 
 
 @each_entrance
