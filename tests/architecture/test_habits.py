@@ -45,7 +45,7 @@ def test_a_cancellation_is_never_swallowed() -> None:
 
 MAY_BE_GLOBAL: Mapping[str, str] = {
     f"{PACKAGE}/cli/": "it is the program",
-    f"{PACKAGE}/protocol/_schema.py": "remembers what it has derived from a class, the same for all",
+    f"{PACKAGE}/protocol/_schema.py": "what it derives from a class is the same for all",
 }
 """Where the process may be touched, or something kept for all, with the reason."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import trio
 
@@ -33,7 +33,8 @@ async def _entered(client: AgentClient, block: Block) -> None:
         await block()
 
 
-def _client_over(over: Over) -> Callable[[], AsyncGenerator[Enter]]:
+def _client_over(over: Over) -> Callable[[], AbstractAsyncContextManager[Enter]]:
+    @asynccontextmanager
     async def around() -> AsyncGenerator[Enter]:
         async with over.served(works) as (_, address):
             yield lambda block: _entered(over.open_client(address.url), block)
@@ -63,7 +64,8 @@ async def _all_of(events: AsyncIterable[Event]) -> None:
 
 def _waits_for(
     over: Over, wait: Callable[[AgentClient, ClientTask], Awaitable[object]]
-) -> Callable[[], AsyncGenerator[Enter]]:
+) -> Callable[[], AbstractAsyncContextManager[Enter]]:
+    @asynccontextmanager
     async def around() -> AsyncGenerator[Enter]:
         async with (
             over.served(_cleans_up_long) as (_, address),
@@ -95,7 +97,8 @@ for _name, _wait in _WAITS.items():
 
 def _waits_inside(
     wait: Callable[[RunningTask], Awaitable[object]],
-) -> Callable[[], AsyncGenerator[Enter]]:
+) -> Callable[[], AbstractAsyncContextManager[Enter]]:
+    @asynccontextmanager
     async def around() -> AsyncGenerator[Enter]:
         async with RealtimeAgent(_cleans_up_long) as realtime, trio.open_nursery() as nursery:
             running = realtime.submit("a task")
@@ -123,6 +126,7 @@ for _name, _wait_inside in _WAITS_INSIDE.items():
 
 
 @entrance("OfflineClient", holds_block=True)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     async def enter(block: Block) -> None:
         async with OfflineClient():
@@ -132,6 +136,7 @@ async def _() -> AsyncGenerator[Enter]:
 
 
 @entrance("OpenAIClient", holds_block=True)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     async def enter(block: Block) -> None:
         async with OpenAIClient(api_key="a-key", base_url="http://127.0.0.1:9/v1"):
@@ -141,6 +146,7 @@ async def _() -> AsyncGenerator[Enter]:
 
 
 @entrance("llm.complete()", holds_block=False, alone=False)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     question = LLMRequest(messages=[ChatMessage(role="user", content="Say it.")])
     with fake_openai() as fake:
@@ -168,7 +174,8 @@ async def _() -> AsyncGenerator[Enter]:
 # --- the network in memory
 
 
-def _memory_server(name: str, request: bytes) -> Callable[[], AsyncGenerator[Enter]]:
+def _memory_server(name: str, request: bytes) -> Callable[[], AbstractAsyncContextManager[Enter]]:
+    @asynccontextmanager
     async def around() -> AsyncGenerator[Enter]:
         network = MemoryNetwork()
         async with RealtimeAgent(works) as realtime, trio.open_nursery() as nursery:
@@ -193,7 +200,8 @@ def _memory_server(name: str, request: bytes) -> Callable[[], AsyncGenerator[Ent
     return around
 
 
-def _memory_client(server: str, client: str) -> Callable[[], AsyncGenerator[Enter]]:
+def _memory_client(server: str, client: str) -> Callable[[], AbstractAsyncContextManager[Enter]]:
+    @asynccontextmanager
     async def around() -> AsyncGenerator[Enter]:
         network = MemoryNetwork()
         async with RealtimeAgent(works) as realtime, trio.open_nursery() as nursery:

@@ -83,21 +83,25 @@ def _with_a_task(agent: Callable[[str, TaskRun], Awaitable[object]]) -> Enter:
 
 
 @entrance("RealtimeAgent", holds_block=True)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     yield _with_a_task(works)
 
 
 @entrance("run_process", holds_block=True)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     yield _with_a_task(runs_a_program)
 
 
 @entrance("run_in_thread", holds_block=True)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     yield _with_a_task(polls_in_a_thread)
 
 
 @entrance("run_abandoned", holds_block=True, alone=False)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     free = threading.Event()
     threads: list[threading.Thread] = []
@@ -130,6 +134,7 @@ async def _has_returned(thread: threading.Thread) -> None:
 
 
 @entrance("connect", holds_block=True)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     async with RealtimeAgent(works) as realtime:
 
@@ -199,6 +204,7 @@ async def _served(
 
 
 @entrance("serve", holds_block=False)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     doors = {"websocket": WebSocketOptions(port=0), "sse": SSEOptions(port=0)}
     async with _served(UPGRADE, serve, **doors) as enter:
@@ -206,18 +212,21 @@ async def _() -> AsyncGenerator[Enter]:
 
 
 @entrance("serve_websocket", holds_block=False)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     async with _served(UPGRADE, serve_websocket, port=0) as enter:
         yield enter
 
 
 @entrance("serve_sse", holds_block=False)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     async with _served(STREAM, serve_sse, port=0) as enter:
         yield enter
 
 
 @entrance("serve_app", holds_block=False)
+@asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     async def serve_my_app(realtime: RealtimeAgent, **options: Any) -> None:
         app = QuartTrio("my_app")

@@ -151,7 +151,7 @@ async def test_an_error_beside_it_is_in_the_users_group_and_in_no_other(entrance
         raise boom
 
     async with staged(entrance) as enter:
-        with pytest.raises(BaseExceptionGroup) as caught:
+        with pytest.RaisesGroup(Boom) as caught:
             async with bounded(), trio.open_nursery() as nursery:
                 nursery.start_soon(fail)
                 await enter(use)
@@ -171,7 +171,7 @@ async def test_an_error_beside_it_while_it_ends_is_so_too(entrance: Entrance) ->
 
     async with staged(entrance) as enter:
         scope = trio.CancelScope()
-        with pytest.raises(BaseExceptionGroup) as caught:
+        with pytest.RaisesGroup(Boom) as caught:
             async with bounded(), trio.open_nursery() as nursery:
                 nursery.start_soon(fail)
                 with scope:
@@ -197,8 +197,8 @@ async def test_the_users_own_exception_comes_out_untouched(
             with pytest.raises(Boom) as caught:
                 async with bounded():
                     await enter(fail)
+            assert caught.value is boom
         assert not scope.cancelled_caught
-    assert caught.value is boom
     check_untouched(boom)
 
 
@@ -215,9 +215,9 @@ async def test_the_users_own_group_stays_as_it_was(entrance: Entrance, cancelled
 
     async with staged(entrance) as enter:
         with trio.CancelScope() as scope:
-            with pytest.raises(ExceptionGroup) as caught:
+            with pytest.RaisesGroup(pytest.RaisesGroup(Boom)) as caught:
                 await enter(fail)
-    assert caught.value is group
+            assert caught.value is group
     assert list(group.exceptions) == [inner]
     assert group.__context__ is group.__cause__ is None
 

@@ -155,7 +155,7 @@ def test_under_anyio_its_scopes_and_groups_are_as_good() -> None:
                     assert await (await client.submit("hello")).result() == "hello"
                     await anyio.sleep_forever()
         assert scope.cancelled_caught
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.RaisesGroup(ValueError) as caught:
             async with RealtimeAgent(echo) as realtime, anyio.create_task_group() as group:
                 await group.start(functools.partial(serve_websocket, realtime, port=0))
                 group.start_soon(fail)

@@ -8,8 +8,8 @@ by a test, in whatever the test puts around it, and runs `block` when it is in u
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from attrs import frozen
@@ -37,10 +37,10 @@ ENTRANCES: dict[str, Entrance] = {}
 
 def entrance(
     name: str, *, holds_block: bool, alone: bool = True
-) -> Callable[[Callable[[], AsyncGenerator[Enter]]], None]:
+) -> Callable[[Callable[[], AbstractAsyncContextManager[Enter]]], None]:
     """Note an async generator that gives `enter` as a way in."""
 
-    def note(function: Callable[[], AsyncGenerator[Enter]]) -> None:
-        ENTRANCES[name] = Entrance(name, asynccontextmanager(function), holds_block, alone)
+    def note(function: Callable[[], AbstractAsyncContextManager[Enter]]) -> None:
+        ENTRANCES[name] = Entrance(name, function, holds_block, alone)
 
     return note
