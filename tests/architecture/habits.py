@@ -14,6 +14,7 @@ from .sources import Source
 __all__ = [
     "REGISTRY_HOSTS",
     "crowded_folders",
+    "global_habits",
     "long_files",
     "named_hosts",
     "silenced_checks",
@@ -39,7 +40,7 @@ REGISTRY_HOSTS = tuple(
 """Joined here, so that this file does not name them either."""
 
 _CLOCKS = {"autojump_clock", "mock_clock"}
-_MUST_RAISE = {"BaseException", "Cancelled", "trio.Cancelled"}
+_MUST_RAISE = {"BaseException", "Cancelled", "trio.Cancelled", "KeyboardInterrupt"}
 _MAY_HOLD_ONE = {"BaseExceptionGroup"}
 
 
@@ -83,6 +84,54 @@ def swallowed_cancels(source: Source) -> Iterator[str]:
                 f"{source.path}:{node.lineno}: suppresses what may be a cancellation: "
                 "name the exceptions that are meant"
             )
+
+
+def global_habits(source: Source) -> Iterator[str]:
+    """What a library in somebody else's process leaves alone: its end, its signals, threads.
+
+    And names of modules that functions change: what two servers would share.
+    """
+    shared = _containers(source.tree)
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Global):
+            names = ", ".join(node.names)
+            yield f"{source.path}:{node.lineno}: global {names}: keep it in an object"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            if "atexit" in ast.unparse(node):
+                yield f"{source.path}:{node.lineno}: atexit: what is opened is closed by its owner"
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in _OF_THE_PROCESS:
+                yield f"{source.path}:{node.lineno}: {name} is the application's to call"
+            elif name.rpartition(".")[0] in shared and name.rpartition(".")[2] in _CHANGES:
+                yield f"{source.path}:{node.lineno}: {name} changes what all servers share"
+        elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            name = ast.unparse(node.value)
+            if name in shared:
+                yield f"{source.path}:{node.lineno}: {name} is what all servers share"
+
+
+_OF_THE_PROCESS = {
+    "signal.signal",
+    "signal.set_wakeup_fd",
+    "threading.Thread",
+    "threading.Timer",
+    "Thread",
+    "sys.setrecursionlimit",
+    "logging.basicConfig",
+}
+_CHANGES = {"add", "append", "clear", "extend", "insert", "pop", "popitem", "setdefault", "update"}
+
+
+def _containers(tree: ast.Module) -> set[str]:
+    """Names of a module that hold a list, a dict, a set or what a call has made."""
+    kinds = ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp | ast.Call
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, kinds):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {each.id for each in targets if isinstance(each, ast.Name)}
+    return found
 
 
 def _caught(node: ast.ExceptHandler) -> set[str]:

@@ -28,6 +28,7 @@ LAYERS = (
     {"events"},
     {"protocol"},
     {"errors"},
+    {"ungrouping"},
 )
 """From the top down; a part imports itself and what stands below it."""
 

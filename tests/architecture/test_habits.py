@@ -12,6 +12,7 @@ from .habits import (
     MAX_LINES,
     REGISTRY_HOSTS,
     crowded_folders,
+    global_habits,
     long_files,
     named_hosts,
     silenced_checks,
@@ -40,6 +41,18 @@ def test_a_cancellation_is_never_swallowed() -> None:
     """Tests may: agents that misbehave are what some of them are about."""
     shown = python_files(PACKAGE, "examples")
     expect_none(found for source in shown for found in swallowed_cancels(source))
+
+
+MAY_BE_GLOBAL: Mapping[str, str] = {
+    f"{PACKAGE}/cli/": "it is the program",
+    f"{PACKAGE}/protocol/_schema.py": "what it derives from a class is the same for all",
+}
+"""Where the process may be touched, or something kept for all, with the reason."""
+
+
+def test_the_process_is_left_alone() -> None:
+    checked = [each for each in IN_PACKAGE if not each.path.startswith(tuple(MAY_BE_GLOBAL))]
+    expect_none(found for source in checked for found in global_habits(source))
 
 
 def test_no_check_is_switched_off_in_the_package() -> None:
@@ -101,6 +114,8 @@ def test_a_crowded_folder_is_found() -> None:
         "except BaseException as exc:\n    raise ValueError from exc",
         "except (ValueError, BaseException): log()",
         "except trio.Cancelled: return",
+        "except KeyboardInterrupt: return",
+        "except* (OSError, KeyboardInterrupt): pass",
         "except* BaseException: pass",
         "except BaseExceptionGroup as group: log(group)",
     ],
@@ -124,6 +139,29 @@ def test_a_swallowed_cancellation_is_found(handler: str) -> None:
 def test_a_handler_that_passes_cancellations_on_is_not(handler: str) -> None:
     text = f"def f():\n  try: g()\n  {handler}".replace("\n    ", "\n      ")
     assert list(swallowed_cancels(Source("a/b.py", text))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import atexit",
+        "from atexit import register",
+        "def f():\n  global x",
+        "signal.signal(signal.SIGINT, f)",
+        "threading.Thread(target=f).start()",
+        "seen = set()\ndef f(): seen.add(1)",
+        "seen: dict[str, int] = {}\ndef f(): seen['a'] = 1",
+        "seen = {}\ndef f(): del seen['a']",
+    ],
+)
+def test_what_touches_the_process_is_found(code: str) -> None:
+    (found,) = global_habits(Source("a/b.py", code))
+    assert "a/b.py:" in found
+
+
+def test_what_an_object_keeps_is_no_such_thing() -> None:
+    code = "NAMES = {'a': 1}\ndef f(self):\n  self.seen.add(NAMES['a'])\n  seen = []\n"
+    assert list(global_habits(Source("a/b.py", code))) == []
 
 
 def test_a_suppressed_cancellation_is_found() -> None:

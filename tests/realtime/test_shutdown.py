@@ -264,6 +264,7 @@ async def test_a_group_of_the_users_own_nursery_stays_a_group(cancelled: bool) -
 
 async def test_opening_it_under_a_cancel_ends_in_good_order() -> None:
     for after in range(6):
+        realtime = RealtimeAgent(stepping)
         with trio.CancelScope() as outer:
             async with trio.open_nursery() as nursery:
 
@@ -275,7 +276,8 @@ async def test_opening_it_under_a_cancel_ends_in_good_order() -> None:
                 nursery.start_soon(cancel_soon, after, outer)
                 if not after:
                     outer.cancel()
-                async with RealtimeAgent(stepping) as realtime:
+                async with realtime:
+                    realtime.submit("x")  # a block that is run is given what takes work
                     await trio.sleep_forever()
         assert outer.cancelled_caught
         assert realtime.phase == "closed"

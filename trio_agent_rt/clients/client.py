@@ -24,6 +24,7 @@ from ..protocol import (
     SubmitTask,
     ToolInfo,
 )
+from ..ungrouping import Ungrouping
 from .afresh import afresh
 from .commands import Commands, Pending
 from .connectors import Connector
@@ -127,15 +128,21 @@ class AgentClient:
 
     async def _leave(self) -> None:
         self._left = True
-        if self._lifeline.leave():
-            with trio.move_on_after(_LEAVE_TIMEOUT, shield=True):
-                await self._done.wait()
+        # Whatever happens in here, Ctrl-C too, the nursery is left last. It is told of no
+        # exception of the body, so it raises none; what it waits for was cancelled.
+        with Ungrouping():
+            async with AsyncExitStack() as leaving:
+                if self._nursery is not None:
+                    leaving.push_async_exit(self._nursery)
+                leaving.callback(self._let_go)
+                if self._lifeline.leave():
+                    with trio.move_on_after(_LEAVE_TIMEOUT, shield=True):
+                        await self._done.wait()
+
+    def _let_go(self) -> None:
         self._background.cancel(reason="the client was left")
         self._session.finish(None)
         self._commands.fail(_was_left())
-        # It is told of no exception, so it raises none; what it waits for was cancelled.
-        if self._nursery is not None:
-            await self._nursery.__aexit__(None, None, None)
 
     async def _live(self) -> None:
         # Shielded, so that a cancel from outside still leaves in good order.

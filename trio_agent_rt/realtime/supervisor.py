@@ -18,17 +18,18 @@ closed, by their transports.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 import trio
 
 from ..errors import ShuttingDown
+from ..ungrouping import errors_in, raise_ungrouped
 from .task import RunningTask
 
-__all__ = ["Phase", "Supervisor", "Ungrouping"]
+__all__ = ["Phase", "Supervisor"]
 
 Phase: TypeAlias = Literal["serving", "draining", "cancelling", "closed"]
 """Where a server stands in its life."""
@@ -80,7 +81,11 @@ class Supervisor:
         return self._inner
 
     async def open(self) -> None:
-        """Open it, once; `close` must follow in the same Trio task."""
+        """Open it, once; `close` must follow in the same Trio task.
+
+        Cancellation: raises when all of it has ended again; one that comes later is for
+        the block to notice.
+        """
         if self._outer is not None:
             raise RuntimeError("a RealtimeAgent can be opened once only; make another")
         self._outer = trio.open_nursery()
@@ -88,9 +93,13 @@ class Supervisor:
         self.phase = "serving"
         nursery.start_soon(self._supervise)
         nursery.start_soon(self._watch_for_cancel)
-        # Shielded: whoever opens it under a cancel learns of that inside, in good order.
-        with trio.CancelScope(shield=True):
-            await self._opened.wait()
+        async with AsyncExitStack() as on_failure:
+            on_failure.push_async_exit(self.close)
+            with trio.CancelScope(shield=True):
+                await self._opened.wait()
+            # The sentry has noticed it too: the block would be given what takes no work.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            on_failure.pop_all()
 
     async def close(
         self,
@@ -111,10 +120,10 @@ class Supervisor:
             return await self._outer.__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup as group:
             # By their leaves: splitting a group makes new ones of those inside it.
-            if exc is not None and _errors(group) == _errors(exc):
+            if exc is not None and errors_in(group) == errors_in(exc):
                 return False
-            wrong = ungrouped(group)
-            raise wrong from wrong.__cause__
+            raise_ungrouped(group)
+            raise
 
     def begin(self, drain_timeout: float) -> bool:
         """Begin the shutdown; whether it had not begun. Asking again can only shorten it."""
@@ -171,48 +180,3 @@ class Supervisor:
         for task in self._tasks():
             task.run.cleanup_record.bound(latest)
             task.request_cancel("the server is shutting down")
-
-
-class Ungrouping:
-    """A `with` around a nursery of ours: what comes out of it is not in a group for that."""
-
-    def __enter__(self) -> None:
-        """Nothing to do yet."""
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Raise what was grouped, if it was one exception."""
-        if isinstance(exc, BaseExceptionGroup):
-            wrong = ungrouped(cast("BaseExceptionGroup[BaseException]", exc))
-            raise wrong from wrong.__cause__
-
-
-def ungrouped(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What `group` was put around by nurseries of ours, if that is one exception.
-
-    Whoever is outside never saw those nurseries, so they are not their concern. A cancel
-    gives way to anything else, since it will be told again at the next checkpoint; a
-    KeyboardInterrupt stands for all, since it is what the person at the keyboard wanted.
-    """
-    leaves = list(_leaves(group))
-    interrupts = [each for each in leaves if isinstance(each, KeyboardInterrupt)]
-    wrong = interrupts or _errors(group)
-    if not wrong:
-        return leaves[0]
-    return wrong[0] if interrupts or len(wrong) == 1 else group
-
-
-def _errors(exc: BaseException) -> list[BaseException]:
-    return [each for each in _leaves(exc) if not isinstance(each, trio.Cancelled)]
-
-
-def _leaves(exc: BaseException) -> Iterator[BaseException]:
-    if isinstance(exc, BaseExceptionGroup):
-        for each in cast("BaseExceptionGroup[BaseException]", exc).exceptions:
-            yield from _leaves(each)
-    else:
-        yield exc

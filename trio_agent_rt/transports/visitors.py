@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import trio
 
-from ..realtime import Ungrouping
+from ..ungrouping import Ungrouping
 
 if TYPE_CHECKING:
     from ..realtime import RealtimeAgent
@@ -116,10 +116,13 @@ class Visitors:
                         await self._realtime.wait_draining()
                         accepting.cancel_scope.cancel()
                 finally:
-                    with trio.CancelScope(shield=True):
-                        for listener in listeners:
-                            await trio.aclose_forcefully(listener)
-                        await self.see_out()
+                    try:
+                        with trio.CancelScope(shield=True):
+                            for listener in listeners:
+                                await trio.aclose_forcefully(listener)
+                            await self.see_out()
+                    finally:  # also when Ctrl-C comes here: nothing else ends them
+                        self._cut_all()
 
     async def welcome(self, transport: trio.abc.Stream) -> None:
         """Serve a peer that has just connected. Nothing it does gets out of here."""
@@ -155,7 +158,7 @@ class Visitors:
         visit.cut()
 
     async def see_out(self) -> None:
-        """End all connections; bounded, once the tasks have ended."""
+        """End connections in good order, as far as can be; bounded, once the tasks have ended."""
         self._leaving = True
         for visit in tuple(self._unproven):
             visit.turn_away()
@@ -168,6 +171,9 @@ class Visitors:
         if self._present:
             with trio.move_on_after(_CLOSING_TIMEOUT):
                 await self._all_gone.wait()
+
+    def _cut_all(self) -> None:
+        self._leaving = True
         for visit in tuple(self._present):
             _log.info("%s: cut: it did not close in time", visit)
             visit.cut()

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import trio
 
-from ...realtime import Ungrouping
+from ...ungrouping import Ungrouping
 
 __all__ = ["ASGIApp", "Lifespan", "Message", "Receive", "Scope", "Send"]
 
@@ -68,13 +68,15 @@ class Lifespan:
                         await self._shut_down()
 
     async def _shut_down(self) -> None:
-        if self._started.is_set() and not self._stopped.is_set():
-            self._shutting_down.set()
-            with trio.move_on_after(_SHUTDOWN_TIMEOUT):
-                await self._stopped.wait()
-            if not self._stopped.is_set():
-                _log.warning("the app's shutdown was cut after %g s", _SHUTDOWN_TIMEOUT)
-        self._scope.cancel()
+        try:
+            if self._started.is_set() and not self._stopped.is_set():
+                self._shutting_down.set()
+                with trio.move_on_after(_SHUTDOWN_TIMEOUT):
+                    await self._stopped.wait()
+                if not self._stopped.is_set():
+                    _log.warning("the app's shutdown was cut after %g s", _SHUTDOWN_TIMEOUT)
+        finally:  # also when Ctrl-C comes here: nothing else ends it
+            self._scope.cancel()
 
     async def _attend(self) -> None:
         scope: Scope = {
