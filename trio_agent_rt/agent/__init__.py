@@ -1,5 +1,6 @@
 """Agents: what they see of their task, tools, and the planning agent."""
 
+from .confirming import AutoConfirm, ConfirmationPolicy, Decision, Question
 from .llm import (
     ChatMessage,
     LLMClient,
@@ -37,8 +38,11 @@ __all__ = [
     "AbandonTool",
     "Answer",
     "AsyncTool",
+    "AutoConfirm",
     "ChatMessage",
     "Command",
+    "ConfirmationPolicy",
+    "Decision",
     "Execution",
     "Executor",
     "LLMClient",
@@ -48,6 +52,7 @@ __all__ = [
     "PlannedStep",
     "PlanningAgent",
     "ProcessResult",
+    "Question",
     "Step",
     "SubprocessTool",
     "TaskRun",

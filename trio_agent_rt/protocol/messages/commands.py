@@ -52,6 +52,8 @@ class ConfirmStep(Command):
     approved: bool
     reason: str | None = None
     task_id: str | None = None
+    confirmation_id: str | None = None
+    """Which question of the step it answers; None for the one that is open when it comes."""
 
 
 @frozen(kw_only=True)

@@ -149,6 +149,8 @@ class ConfirmationRequested(Event):
     reason: str
     expires_at: int | None
     """Unix time in milliseconds, or None for no expiry."""
+    confirmation_id: str | None = None
+    """What tells it from other questions of the same step, to be sent along with the answer."""
 
 
 @frozen(kw_only=True)
