@@ -43,7 +43,7 @@ async def main() -> None:
                     print(event.text, end="")
                 case ConfirmationRequested():
                     print("asked:", event.reason.split("\n")[0])
-                    await task.confirm(event.step_id)  # or task.reject(event.step_id, "why not")
+                    await task.confirm(event)  # or task.reject(event, "why not")
                 case StepCompleted():
                     print(f"  done in {event.result.duration} ms")
                 case StepFailed():

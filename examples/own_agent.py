@@ -54,10 +54,10 @@ async def run(realtime: RealtimeAgent, text: str, *, allow: bool, cancel: bool =
                 print(f"  {event.text}")
             case ConfirmationRequested() if allow:
                 print(f"  {event.reason} Yes.")
-                task.confirm(event.step_id)
+                task.confirm(event)
             case ConfirmationRequested():
                 print(f"  {event.reason} No.")
-                task.reject(event.step_id, "it is too hot already")
+                task.reject(event, "it is too hot already")
             case StepStarted(step_name="Bake") if cancel:
                 receipt = await task.cancel("somebody is allergic")
                 assert receipt is not None

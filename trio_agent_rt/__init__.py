@@ -6,7 +6,17 @@ limits, `clients` and `transports` for the two ends of a connection, `llm` for l
 models, `errors` for the whole tree of exceptions.
 """
 
-from .agent import Answer, PlanningAgent, Step, TaskRun, Tool, ToolCall, create_agent, tool
+from .agent import (
+    Answer,
+    AutoConfirm,
+    PlanningAgent,
+    Step,
+    TaskRun,
+    Tool,
+    ToolCall,
+    create_agent,
+    tool,
+)
 from .agent.tools import default_tools
 from .clients import (
     AgentClient,
@@ -29,6 +39,7 @@ from .errors import (
 )
 from .llm import LLMClient, OfflineClient, OpenAIClient, create_llm
 from .protocol import (
+    ConfirmationRecord,
     ConfirmationRequested,
     CustomEvent,
     Event,
@@ -45,6 +56,7 @@ from .protocol import (
     StepProgressed,
     StepStarted,
     TaskCompleted,
+    Usage,
 )
 from .realtime import ANONYMOUS, Limits, Principal, RealtimeAgent, RunningTask
 from .transports import (
@@ -72,11 +84,13 @@ __all__ = [
     "AgentClient",
     "AgentRTError",
     "Answer",
+    "AutoConfirm",
     "BearerTokens",
     "Busy",
     "ClientError",
     "ClientTask",
     "ConfirmationExpired",
+    "ConfirmationRecord",
     "ConfirmationRejected",
     "ConfirmationRequested",
     "ConnectionRejected",
@@ -119,6 +133,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolError",
+    "Usage",
     "WebSocketAddress",
     "WebSocketOptions",
     "create_agent",

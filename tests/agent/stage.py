@@ -9,7 +9,7 @@ import trio
 
 from tests.contract import check_task_events
 from trio_agent_rt.agent import Answer, TaskRun, Tool, ToolSet
-from trio_agent_rt.agent.confirmation import Decision
+from trio_agent_rt.agent.confirming import Decision
 from trio_agent_rt.agent.failures import describe_error
 from trio_agent_rt.protocol import Event, Outcome, Receipt, StatusChanged, TaskCompleted
 
@@ -78,7 +78,7 @@ class Stage:
             await self._changed.wait()
 
     def answer(self, step_id: str, decision: Decision = YES) -> Outcome:
-        return self.run.decide(step_id, decision)
+        return self.run.questions.decide(step_id, decision)
 
     def cancel(self) -> None:
         """Cancel the task, in the order in which the runtime does it."""

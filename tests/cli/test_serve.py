@@ -162,3 +162,22 @@ async def test_only_whoever_has_the_token_may_connect(tmp_path: Path) -> None:
     log = (tmp_path / "err").read_text()
     assert "there is no authentication" not in log
     assert token not in log + (tmp_path / "out").read_text()
+
+
+async def test_what_is_auto_confirmed_nobody_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    async with (
+        start_server("--auto-confirm", "files", cwd=tmp_path) as (_, url),
+        open_websocket_client(url) as client,
+    ):
+        completed = await (await client.submit("analyse table.csv and save a report")).wait()
+        assert completed.success
+        assert completed.confirmations
+        assert [each.by for each in completed.confirmations] == ["auto-confirm: category files"]
+
+
+async def test_a_name_of_nothing_to_auto_confirm_is_refused(tmp_path: Path) -> None:
+    done = await run_program("serve", "--auto-confirm", "filez", cwd=tmp_path)
+    assert done.code == 2
+    assert "--auto-confirm: there is no tool or category 'filez'" in done.complaint
+    assert "file_write" in done.complaint

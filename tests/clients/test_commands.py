@@ -13,6 +13,7 @@ from trio_agent_rt import errors
 from trio_agent_rt.clients import AgentClient, ClientTask, Reconnect
 from trio_agent_rt.protocol import (
     CancelTask,
+    ConfirmationRequested,
     ConfirmStep,
     GetTools,
     Receipt,
@@ -309,6 +310,26 @@ async def test_an_own_answer_that_arrived_before_the_cut_was_applied() -> None:
         await link.hear(ConfirmStep)
         again = await back(server)
         again.acknowledge(await again.hear(ConfirmStep), "already_decided")
+        assert await call.wait() == "applied"
+
+
+async def test_an_answer_to_a_question_names_it_also_when_it_is_sent_again() -> None:
+    question = ConfirmationRequested(
+        step_id="s",
+        step_name="S",
+        reason="May I?",
+        expires_at=None,
+        confirmation_id="t.3",
+        task_id="t",
+    )
+    server = FakeServer()
+    async with server.client(reconnect=AT_ONCE) as (client, link), trio.open_nursery() as nursery:
+        call = Call(nursery, lambda: client.task("t").confirm(question))
+        assert (await link.hear(ConfirmStep)).confirmation_id == "t.3"
+        again = await back(server)
+        command = await again.hear(ConfirmStep)
+        assert (command.step_id, command.confirmation_id) == ("s", "t.3")
+        again.acknowledge(command, "already_decided")
         assert await call.wait() == "applied"
 
 

@@ -45,6 +45,7 @@ _BY_NAME: Mapping[tuple[type, str], st.SearchStrategy[Any]] = {
     (Command, "task"): texts.map(lambda text: text + "x"),
     (Command, "task_id"): identifiers,
     (Command, "step_id"): identifiers,
+    (Command, "confirmation_id"): st.none() | identifiers,
     (CustomEvent, "type"): texts.filter(lambda text: text not in RESERVED_TYPES),
 }
 """Fields that may not hold all that their type allows."""

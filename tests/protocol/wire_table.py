@@ -7,6 +7,7 @@ from trio_agent_rt.protocol import (
     CancelTask,
     Command,
     CommandFailed,
+    ConfirmationRecord,
     ConfirmationRequested,
     ConfirmStep,
     Connected,
@@ -34,6 +35,7 @@ from trio_agent_rt.protocol import (
     TaskCompleted,
     ToolInfo,
     ToolsListed,
+    Usage,
 )
 
 RECEIPT = Receipt(
@@ -228,6 +230,46 @@ EVENT_TABLE: list[tuple[Event, str]] = [
             '{"type":"task:complete","data":{"success":false,"outcome":"cancelled","output":null,'
             f'"summary":null,"duration":9,"error":"cancelled","receipt":{RECEIPT_TEXT}}},'
             '"timestamp":1}'
+        ),
+    ),
+    (
+        TaskCompleted(
+            success=True,
+            outcome="succeeded",
+            output=None,
+            summary=None,
+            duration=9,
+            error=None,
+            confirmations=[
+                ConfirmationRecord(
+                    step_id="a",
+                    step_name="A",
+                    question="May I?",
+                    outcome="rejected",
+                    by="ann",
+                    reason="not today",
+                    asked_at=1,
+                    closed_at=2,
+                ),
+                ConfirmationRecord(
+                    step_id="b",
+                    step_name="B",
+                    question="May I?",
+                    outcome="expired",
+                    asked_at=3,
+                    closed_at=4,
+                ),
+            ],
+            usage=Usage(input_tokens=5, output_tokens=6),
+            timestamp=1,
+        ),
+        (
+            '{"type":"task:complete","data":{"success":true,"outcome":"succeeded","output":null,'
+            '"summary":null,"duration":9,"error":null,"confirmations":[{"stepId":"a",'
+            '"stepName":"A","question":"May I?","outcome":"rejected","by":"ann",'
+            '"reason":"not today","askedAt":1,"closedAt":2},{"stepId":"b","stepName":"B",'
+            '"question":"May I?","outcome":"expired","askedAt":3,"closedAt":4}],'
+            '"usage":{"inputTokens":5,"outputTokens":6}},"timestamp":1}'
         ),
     ),
     (

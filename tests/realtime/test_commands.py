@@ -5,18 +5,15 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.realtime.viewing import asking, quick, stepping, viewer
+from tests.realtime.viewing import quick, stepping, viewer
 from trio_agent_rt.agent import TaskRun, Tool, ToolCall, tool
 from trio_agent_rt.protocol import (
     Acknowledged,
     CancelTask,
     CloseCode,
     CommandFailed,
-    ConfirmationRequested,
-    ConfirmStep,
     GetTools,
     Ping,
-    PlanCreated,
     Pong,
     StatusChanged,
     StepFailed,
@@ -24,6 +21,7 @@ from trio_agent_rt.protocol import (
     SubmitTask,
     TaskCompleted,
     ToolsListed,
+    Usage,
 )
 from trio_agent_rt.realtime import ANONYMOUS, Limits, Principal, RealtimeAgent
 
@@ -180,46 +178,15 @@ async def test_a_cancel_of_nothing_says_so() -> None:
         assert error.code == "unknown_task"
 
 
-async def test_the_first_answer_to_a_question_wins() -> None:
-    async with RealtimeAgent(asking) as realtime, viewer(realtime) as me:
-        me.send(SubmitTask(task="x"))
-        step = (await me.until(ConfirmationRequested)).step_id
-        yes = ConfirmStep(step_id=step, approved=True, reason="fine", request_id="1")
-        no = ConfirmStep(step_id=step, approved=False, request_id="2")
-        first, second = await me.answer(yes), await me.answer(no)
-        assert isinstance(first, Acknowledged)
-        assert isinstance(second, Acknowledged)
-        assert (first.outcome, second.outcome) == ("applied", "already_decided")
-        completed = await me.until(TaskCompleted)
-        assert completed.output == "fine"
-        late = await me.answer(ConfirmStep(step_id=step, approved=True, request_id="3"))
-        assert isinstance(late, Acknowledged)
-        assert late.outcome == "already_decided", "also when the task has ended"
+async def test_the_end_of_a_task_says_what_models_took_if_there_was_one() -> None:
+    async def thirsty(task: str, run: TaskRun) -> None:
+        for _ in range(int(task)):
+            run.add_usage(Usage(input_tokens=10, output_tokens=1))
 
-
-async def test_a_rejected_question_fails_its_step_and_its_task() -> None:
-    async with RealtimeAgent(asking) as realtime, viewer(realtime) as me:
-        me.send(SubmitTask(task="x"))
-        step = (await me.until(ConfirmationRequested)).step_id
-        me.send(ConfirmStep(step_id=step, approved=False, reason="no, thanks"))
-        after = await me.until(StatusChanged)
-        failed = await me.until(StepFailed)
-        completed = await me.until(TaskCompleted)
-        assert after.state == "executing"
-        assert failed.error == "rejected: no, thanks"
-        assert completed.outcome == "failed"
-        assert completed.error == "rejected: no, thanks"
-
-
-async def test_an_answer_to_no_question_says_so() -> None:
-    async with RealtimeAgent(quick) as realtime, viewer(realtime) as me:
-        answer = await me.answer(ConfirmStep(step_id="s", approved=True, request_id="1"))
-        assert isinstance(answer, Acknowledged)
-        assert answer.outcome == "unknown"
-        me.send(ConfirmStep(step_id="s", approved=True))
-        assert (await me.until(CommandFailed)).code == "unknown_step"
-        me.send(ConfirmStep(step_id="s", approved=True, task_id="never"))
-        assert (await me.until(CommandFailed)).code == "unknown_task"
+    async with RealtimeAgent(thirsty) as realtime, viewer(realtime) as me:
+        for times, usage in ((2, Usage(input_tokens=20, output_tokens=2)), (0, None)):
+            me.send(SubmitTask(task=str(times)))
+            assert (await me.until(TaskCompleted)).usage == usage
 
 
 async def test_tools_are_listed_with_how_they_stop() -> None:
@@ -308,18 +275,6 @@ async def test_an_error_of_ours_is_told_with_a_reference_and_no_details(
         reference = error.message.rpartition(" ")[2]
         assert reference in caplog.text
         assert "secret" in caplog.text
-
-
-async def test_the_waiting_question_is_answered_by_any_viewer_of_the_session() -> None:
-    async with RealtimeAgent(asking) as realtime, viewer(realtime) as me:
-        me.send(SubmitTask(task="x"))
-        await me.until(ConfirmationRequested)
-        async with viewer(realtime, session=me.connection.session_id) as other:
-            question = await other.until(ConfirmationRequested)
-            assert any(isinstance(each, PlanCreated) for each in other.events)
-            other.send(ConfirmStep(step_id=question.step_id, approved=True))
-            await other.until(TaskCompleted)
-        assert (await me.until(TaskCompleted)).success
 
 
 async def test_waiting_cancels_of_one_task_are_limited() -> None:

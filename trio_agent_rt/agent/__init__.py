@@ -1,5 +1,6 @@
 """Agents: what they see of their task, tools, and the planning agent."""
 
+from .confirming import AutoConfirm, ConfirmationPolicy, Decision, Question
 from .llm import (
     ChatMessage,
     LLMClient,
@@ -38,8 +39,11 @@ __all__ = [
     "AbandonTool",
     "Answer",
     "AsyncTool",
+    "AutoConfirm",
     "ChatMessage",
     "Command",
+    "ConfirmationPolicy",
+    "Decision",
     "Execution",
     "Executor",
     "LLMClient",
@@ -49,6 +53,7 @@ __all__ = [
     "PlannedStep",
     "PlanningAgent",
     "ProcessResult",
+    "Question",
     "Step",
     "SubprocessTool",
     "TaskRun",

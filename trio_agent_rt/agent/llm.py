@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from attrs import field, frozen
 
-from ..protocol import ToolInfo
+from ..protocol import ToolInfo, Usage
 
 __all__ = [
     "ChatMessage",
@@ -96,20 +96,6 @@ class LLMRequest:
     tools: Sequence[ToolInfo] = ()
     tool_choice: Literal["none", "auto", "required"] = "none"
     max_tokens: int | None = None
-
-
-@frozen(kw_only=True)
-class Usage:
-    """How many tokens requests took; providers that do not say count as 0."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-        )
 
 
 @frozen(kw_only=True)

@@ -14,20 +14,15 @@ async def agent(task: str, run: TaskRun) -> object:
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, get_args
 
 import attrs
-import trio
 
-from ..errors import ConfirmationExpired, ConfirmationRejected
 from ..events import TaskView
 from ..protocol import (
-    ConfirmationRequested,
     Event,
-    Outcome,
     Plan,
     PlanCreated,
     PlanStep,
@@ -39,9 +34,10 @@ from ..protocol import (
     StepStatus,
     TaskCompleted,
     TaskState,
+    Usage,
 )
 from .cleanup import Cleanup, CleanupRecord
-from .confirmation import Confirmation, Decision
+from .confirming import Questions
 from .step import Step, current_step
 from .tool import ToolSet
 
@@ -96,14 +92,13 @@ class TaskRun:
         """Ids of the steps that have ended well, in order."""
         self.interrupted_steps: list[str] = []
         """Ids of the steps that the cancel of the task has interrupted, in order."""
+        self.usage: Usage = Usage()
+        """What models have taken for it; the terminal message tells it."""
         self._emit = emit
-        self._wall_clock = wall_clock
         self._view = TaskView(task_id)
         self._state: TaskState = "planning"
-        self._confirmations: dict[str, Confirmation] = {}
-        self._asking = trio.Lock()
-        self._pending: Confirmation | None = None
-        self._gate = trio.lowlevel.ParkingLot()
+        self.questions: Questions = Questions(self, wall_clock)
+        """What it asks people."""
 
     @property
     def state(self) -> TaskState:
@@ -257,84 +252,6 @@ class TaskRun:
         step = self._view.steps.get(step_id)
         return None if step is None else step.status
 
-    async def wait_for_no_question(self) -> None:
-        """Wait until no confirmation is open: no step starts beside a question.
-
-        Cancellation: safe, nothing has happened.
-        """
-        await trio.lowlevel.checkpoint()
-        while self._pending is not None:
-            await self._gate.park()
-            # It may have been cancelled after it was let go and before it ran again.
-            await trio.lowlevel.checkpoint_if_cancelled()
-
-    async def ask(self, step: Step, reason: str, expires_after: float | None) -> Decision:
-        """Ask for a confirmation, one at a time, and wait for the answer."""
-        if expires_after is not None and not expires_after >= 0:
-            raise ValueError(f"expires_after must be 0 or more seconds, not {expires_after}")
-        async with self._asking:
-            await trio.lowlevel.checkpoint_if_cancelled()  # taking a lock shields its checkpoint
-            if not step.running:
-                raise RuntimeError(f"step {step.id!r} does not run, so it cannot ask")
-            question = Confirmation(step.id, step.name)
-            self._pending = self._confirmations[step.id] = question
-            try:
-                self.set_state("waiting", f"Waiting for a confirmation: {step.name}")
-                self.emit(
-                    ConfirmationRequested(
-                        step_id=step.id,
-                        step_name=step.name,
-                        reason=str(reason),
-                        expires_at=self._expiry(expires_after),
-                    )
-                )
-                decision = await question.wait(expires_after)
-            finally:
-                self._close_question(question)
-        if decision is None:
-            if question.state == "expired" and expires_after is not None:
-                raise ConfirmationExpired(expires_after)
-            raise RuntimeError(f"step {step.id!r} ended while it asked")
-        if not decision.approved:
-            raise ConfirmationRejected(decision.reason)
-        return decision
-
-    def decide(self, step_id: str, decision: Decision) -> Outcome:
-        """Answer the question of a step; the first answer wins."""
-        question = self._confirmations.get(step_id)
-        if question is None:
-            return "unknown"
-        outcome = question.decide(decision)
-        if outcome == "applied":
-            self._close_question(question)
-        return outcome
-
-    def withdraw_question(self, step_id: str) -> None:
-        """The step ends: if it still asks, nobody is to answer."""
-        question = self._pending
-        if question is not None and question.step_id == step_id:
-            question.withdraw()
-            self._close_question(question)
-
-    def _close_question(self, question: Confirmation) -> None:
-        """Let steps start again, and say so, once; under a cancel nothing goes on."""
-        if self._pending is not question:
-            return
-        self._pending = None
-        self._gate.unpark_all()
-        decided, name = question.decision, question.step_name
-        if decided is not None:
-            self.set_state("executing", f"{'Approved' if decided.approved else 'Rejected'}: {name}")
-        elif question.state == "expired":
-            self.set_state("executing", f"Nobody confirmed in time: {name}")
-        elif self.cleanup_record.cancelled_at is None:
-            self.set_state("executing", f"No longer asking: {name}")
-
-    def _expiry(self, expires_after: float | None) -> int | None:
-        if expires_after is None or math.isinf(expires_after):
-            return None
-        return int((self._wall_clock() + expires_after) * 1000)
-
-    def late_answers(self) -> dict[str, Outcome]:
-        """What an answer to each question comes to, now that the task has ended."""
-        return {each.step_id: each.outcome_of_late_answer for each in self._confirmations.values()}
+    def add_usage(self, usage: Usage) -> None:
+        """Add what a model has taken."""
+        self.usage += usage

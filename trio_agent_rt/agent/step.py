@@ -32,7 +32,7 @@ from .cleanup import Cleanup
 from .failures import came_of_cancel, describe_error, is_cancelled
 
 if TYPE_CHECKING:
-    from .confirmation import Decision
+    from .confirming import Decision
     from .run import TaskRun
 
 __all__ = ["CONFIRMATION_TIMEOUT", "Step", "current_step", "describe_error", "is_cancelled"]
@@ -72,7 +72,7 @@ class Step:
 
         Cancellation: before the start, and then the step has not begun.
         """
-        await self.run.wait_for_no_question()
+        await self.run.questions.wait_for_none()
         status = self.run.step_status(self.id)
         if status is None:
             raise RuntimeError(f"step {self.id!r} is no longer in the plan")
@@ -96,7 +96,7 @@ class Step:
         traceback: TracebackType | None,
     ) -> None:
         """End it. Never waits, and swallows nothing."""
-        self.run.withdraw_question(self.id)
+        self.run.questions.withdraw(self.id)
         self.running = False
         if self._token is not None:
             with contextlib.suppress(ValueError):  # left in another Trio task than entered
@@ -165,7 +165,11 @@ class Step:
         self._fail(describe_error(error), will_retry=True)
 
     async def confirm(
-        self, reason: str, *, expires_after: float | None = CONFIRMATION_TIMEOUT
+        self,
+        reason: str,
+        *,
+        expires_after: float | None = CONFIRMATION_TIMEOUT,
+        decision: Decision | None = None,
     ) -> Decision:
         """Ask a person, and wait for the answer.
 
@@ -176,6 +180,8 @@ class Step:
             reason: what the person is asked to decide.
             expires_after: how long the question stays open, in seconds, or None for as long
                 as the task runs.
+            decision: an answer that is there already, a policy's for example: nobody is
+                asked, and it stands in the record of the task like any other. None to ask.
 
         Raises:
             ConfirmationRejected: when the answer is no.
@@ -185,7 +191,10 @@ class Step:
 
         Cancellation: withdraws the question.
         """
-        return await self.run.ask(self, reason, expires_after)
+        if decision is None:
+            return await self.run.questions.ask(self, reason, expires_after)
+        await trio.lowlevel.checkpoint()
+        return self.run.questions.note(self, reason, decision)
 
     def cleanup(self, timeout: float | None = None) -> Cleanup:
         """As `TaskRun.cleanup`; this step is named if it overruns, wherever the code runs."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
+from ..agent import AutoConfirm, Tool
 from .endings import Complaint
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "add_token_option",
     "add_yes_option",
     "at_least_one",
+    "auto_confirmed",
     "port",
     "port_or_none",
     "seconds",
@@ -81,6 +83,24 @@ def at_least_one(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, not {text!r}")
     return int(text)
+
+
+def auto_confirmed(names: Collection[str], tools: Sequence[Tool]) -> AutoConfirm | None:
+    """The policy for names of tools and of categories, or None when nothing is named.
+
+    Raises:
+        Complaint: when there is neither a tool nor a category of a name.
+    """
+    if not names:
+        return None
+    by_name, categories = {each.name for each in tools}, {each.category for each in tools}
+    for name in names:
+        if name not in by_name | categories:
+            raise Complaint(
+                f"--auto-confirm: there is no tool or category {name!r}; categories: "
+                f"{', '.join(sorted(categories))}; tools: {', '.join(sorted(by_name))}"
+            )
+    return AutoConfirm(set(names) & by_name, categories=set(names) & categories)
 
 
 def add_llm_option(parser: argparse.ArgumentParser) -> None:

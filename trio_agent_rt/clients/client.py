@@ -16,6 +16,7 @@ from ..protocol import (
     Acknowledged,
     CancelTask,
     Command,
+    ConfirmationRequested,
     ConfirmStep,
     GetTools,
     Outcome,
@@ -261,12 +262,24 @@ class AgentClient:
         return None if task is None or task.completed is None else task.completed.receipt
 
     async def answer_step(
-        self, task_id: str, step_id: str, *, approved: bool, reason: str | None
+        self,
+        task_id: str,
+        step: str | ConfirmationRequested,
+        *,
+        approved: bool,
+        reason: str | None,
     ) -> Outcome:
         """What `ClientTask.confirm` and `ClientTask.reject` do."""
         self._check()
+        step_id, question = (step, None) if isinstance(step, str) else (step.step_id, step)
         pending = self._commands.issue(
-            ConfirmStep(step_id=step_id, approved=approved, reason=reason, task_id=task_id)
+            ConfirmStep(
+                step_id=step_id,
+                approved=approved,
+                reason=reason,
+                task_id=task_id,
+                confirmation_id=None if question is None else question.confirmation_id,
+            )
         )
         try:
             outcome = (await self._answer(pending)).outcome

@@ -37,6 +37,8 @@ from .messages import (
     CleanupOutcome,
     Command,
     CommandFailed,
+    ConfirmationOutcome,
+    ConfirmationRecord,
     ConfirmationRequested,
     ConfirmStep,
     Connected,
@@ -67,6 +69,7 @@ from .messages import (
     TaskState,
     ToolInfo,
     ToolsListed,
+    Usage,
 )
 from .position import Position, new_epoch
 
@@ -81,6 +84,8 @@ __all__ = [
     "Command",
     "CommandFailed",
     "ConfirmStep",
+    "ConfirmationOutcome",
+    "ConfirmationRecord",
     "ConfirmationRequested",
     "Connected",
     "CustomEvent",
@@ -112,6 +117,7 @@ __all__ = [
     "TaskState",
     "ToolInfo",
     "ToolsListed",
+    "Usage",
     "check_client_id",
     "decode_command",
     "decode_event",

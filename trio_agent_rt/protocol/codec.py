@@ -72,6 +72,7 @@ _IDENTIFIER = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _LIMITS: Mapping[str, Any] = {
     "task": Annotated[str, msgspec.Meta(pattern=r"\S")],
     "task_id": _IDENTIFIER,
+    "confirmation_id": Annotated[str, msgspec.Meta(min_length=1, max_length=256)],
     "step_id": Annotated[str, msgspec.Meta(min_length=1, max_length=256)],
 }
 """What a peer may send in a field of a command, beyond its type. Ids are echoed and

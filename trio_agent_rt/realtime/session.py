@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 import trio
 
-from ..agent.confirmation import Decision
+from ..agent.confirming import Decision
 from ..errors import Busy, SessionEnded, ShuttingDown
 from ..events import Encoded, EventLog, SessionView, encode
 from ..protocol import (
     CloseCode,
+    ConfirmStep,
     Connected,
     Event,
     GapOccurred,
@@ -285,18 +286,19 @@ class Session:
         """Whether it has, or had, a task of that id."""
         return task_id in self._tasks or task_id in self._known_ids
 
-    def confirm(self, step_id: str, decision: Decision, task_id: str | None) -> Outcome:
-        """Answer the question of a step; of the oldest task that asked, if none is named."""
+    def confirm(self, command: ConfirmStep, decision: Decision) -> Outcome:
+        """Answer the question of a step; of the oldest task that asks, if none is named."""
+        step_id, task_id, question = command.step_id, command.task_id, command.confirmation_id
         outcome: Outcome = "unknown"
         for task in self.tasks:
             if task_id in (None, task.id):
-                outcome = task.decide(step_id, decision)
-                if outcome == "applied":
+                outcome = task.decide(step_id, decision, question)
+                if outcome == "applied" or (question and outcome != "unknown"):
                     return outcome
         if outcome == "unknown":
             for ended_id, ended in reversed(self.ended.items()):
-                if task_id in (None, ended_id) and step_id in ended.late_answers:
-                    return ended.late_answers[step_id]
+                if task_id in (None, ended_id) and (question or step_id) in ended.late_answers:
+                    return ended.late_answers[question or step_id]
         return outcome
 
     def watch(self, task: RunningTask) -> None:
@@ -312,7 +314,7 @@ class Session:
         """A task has published its terminal message: the next one may start."""
         del self._tasks[task.id]
         self.ended[task.id] = EndedTask(
-            completed=_bounded(completed), late_answers=task.run.late_answers()
+            completed=_bounded(completed), late_answers=task.run.questions.late_answers()
         )
         if len(self.ended) > REMEMBERED_TASKS:
             self.ended.popitem(last=False)

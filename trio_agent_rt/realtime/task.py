@@ -30,12 +30,13 @@ import trio
 from attrs import frozen
 
 from ..agent import Answer, TaskRun, ToolSet
-from ..agent.confirmation import Decision
+from ..agent.confirming import Decision
 from ..agent.failures import describe_error
 from ..agent.isolation import Ending, run_apart
 from ..errors import TaskCancelled, TaskError, TaskFailed
 from ..events import Throttle
 from ..protocol import (
+    ConfirmationRequested,
     Event,
     Outcome,
     Position,
@@ -45,6 +46,7 @@ from ..protocol import (
     StepProgressed,
     TaskCompleted,
     TaskOutcome,
+    Usage,
 )
 from .watchdog import watch
 
@@ -57,6 +59,9 @@ _log = logging.getLogger(__name__)
 
 Agent: TypeAlias = Callable[[str, TaskRun], Awaitable[object]]
 """Any `async def agent(task, run)`. What it returns is the task's output."""
+
+
+_APPLICATION = "the application"
 
 
 @frozen
@@ -189,13 +194,30 @@ class RunningTask:
         self.request_cancel(reason)
         return (await self.wait()).receipt
 
-    def confirm(self, step_id: str) -> Outcome:
-        """Say yes to the question of a step. Never waits."""
-        return self.decide(step_id, Decision(approved=True))
+    def confirm(self, step: str | ConfirmationRequested, *, by: str = _APPLICATION) -> Outcome:
+        """Say yes to the question of a step. Never waits.
 
-    def reject(self, step_id: str, reason: str | None = None) -> Outcome:
-        """Say no to the question of a step. Never waits."""
-        return self.decide(step_id, Decision(approved=False, reason=reason))
+        Args:
+            step: the question, or the id of its step for the latest that it has asked.
+            by: whose answer it is; it stands in the record of the task.
+        """
+        return self.decide(step, Decision(approved=True, by=by))
+
+    def reject(
+        self,
+        step: str | ConfirmationRequested,
+        reason: str | None = None,
+        *,
+        by: str = _APPLICATION,
+    ) -> Outcome:
+        """Say no to the question of a step. Never waits.
+
+        Args:
+            step: as for `confirm`.
+            reason: what people are told.
+            by: whose answer it is; it stands in the record of the task.
+        """
+        return self.decide(step, Decision(approved=False, reason=reason, by=by))
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """Its events from its submit on; the last is its `TaskCompleted`.
@@ -205,9 +227,16 @@ class RunningTask:
         """
         return self._session.follow(self)
 
-    def decide(self, step_id: str, decision: Decision) -> Outcome:
-        """Answer the question of a step; the first answer wins."""
-        return self.run.decide(step_id, decision)
+    def decide(
+        self,
+        step: str | ConfirmationRequested,
+        decision: Decision,
+        confirmation_id: str | None = None,
+    ) -> Outcome:
+        """Answer a question of a step; the first answer wins."""
+        if isinstance(step, ConfirmationRequested):
+            step, confirmation_id = step.step_id, step.confirmation_id
+        return self.run.questions.decide(step, decision, confirmation_id)
 
     def request_cancel(self, reason: str) -> bool:
         """Ask for its end, without waiting for it. False when it has ended already.
@@ -314,6 +343,8 @@ class RunningTask:
             duration=self._milliseconds_since(self._started_at),
             error=self._error_text(outcome, error),
             receipt=self._receipt() if outcome == "cancelled" else None,
+            confirmations=tuple(self.run.questions.records) or None,
+            usage=self.run.usage if self.run.usage != Usage() else None,
         )
         self.completed = completed
         self.run.emit(completed)

@@ -8,7 +8,13 @@ import pytest
 
 from trio_agent_rt.cli.lines import ending
 from trio_agent_rt.events import TaskView
-from trio_agent_rt.protocol import PlanStep, Receipt, TaskCompleted
+from trio_agent_rt.protocol import (
+    ConfirmationRecord,
+    PlanStep,
+    Receipt,
+    TaskCompleted,
+    Usage,
+)
 
 
 def _completed(**fields: Any) -> TaskCompleted:
@@ -98,4 +104,23 @@ def test_a_receipt_names_the_steps() -> None:
         "interrupted  Bake, unknown",
         "completed    nothing",
         "cleanup      timed out: b",
+    ]
+
+
+def test_who_has_decided_and_what_models_took_is_told() -> None:
+    asked: dict[str, Any] = {"step_id": "a", "question": "?", "asked_at": 1, "closed_at": 2}
+    texts = _texts(
+        _completed(
+            confirmations=[
+                ConfirmationRecord(step_name="Save", outcome="approved", by="ann", **asked),
+                ConfirmationRecord(step_name="Send", outcome="rejected", reason="no\x07", **asked),
+                ConfirmationRecord(step_name="Burn", outcome="expired", **asked),
+            ],
+            usage=Usage(input_tokens=1234, output_tokens=5),
+        )
+    )
+    assert texts == [
+        *("", "Confirmations:"),
+        *("Save: approved by ann", "Send: rejected: no", "Burn: expired"),
+        *("", "Tokens: 1,234 sent, 5 received", "Succeeded in 1.2 s"),
     ]

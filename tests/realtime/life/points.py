@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from trio_agent_rt.agent import ChatMessage, LLMRequest, TaskRun, Tool, create_agent
-from trio_agent_rt.agent.confirmation import Decision
+from trio_agent_rt.agent.confirming import Decision
 from trio_agent_rt.protocol import ConfirmationRequested, StepStarted, TaskCompleted
 from trio_agent_rt.testing import ScriptedAnswer, ScriptedLLM
 

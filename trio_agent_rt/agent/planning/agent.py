@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 import trio
+from attrs import evolve
 
 from ...errors import LLMError, PlanError, TaskError
 from ...protocol import to_jsonable
+from ..confirming import AutoConfirm, ConfirmationPolicy
 from ..llm import ChatMessage, LLMClient, LLMRequest
 from ..run import Answer, TaskRun
 from ..tool import Tool, ToolSet
@@ -53,8 +55,14 @@ class PlanningAgent:
         llm: who plans and sums up.
         tools: what the plan may use.
         executor: how steps are run.
+        auto_confirm: decides in people's place where a step needs a confirmation, such as
+            `AutoConfirm(["file_write"])`; None for what the executor says, which asks
+            people unless told otherwise.
         max_steps: how many steps a plan may have.
         planning_timeout: seconds for the model to plan, and again to sum up.
+
+    Raises:
+        ValueError: when `AutoConfirm` names a tool or a category that there is not.
     """
 
     def __init__(
@@ -63,12 +71,17 @@ class PlanningAgent:
         llm: LLMClient,
         tools: Iterable[Tool],
         executor: Executor | None = None,
+        auto_confirm: ConfirmationPolicy | None = None,
         max_steps: int = 50,
         planning_timeout: float = 120.0,
     ) -> None:
         self.llm = llm
         self.tools: ToolSet = ToolSet(tuple(tools))
         self._executor = executor or Executor()
+        if auto_confirm is not None:
+            self._executor = evolve(self._executor, auto_confirm=auto_confirm)
+        if isinstance(self._executor.auto_confirm, AutoConfirm):
+            self._executor.auto_confirm.check(self.tools)
         self._max_steps = max_steps
         self._planning_timeout = planning_timeout
 

@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from ...errors import PlanError, StepTimeout
+from ..confirming import ConfirmationPolicy, Question, decided_by
 from ..failures import describe_error
 from ..run import TaskRun
 from ..step import Step
@@ -47,6 +48,8 @@ class Executor:
         max_parallel: how many steps of a task may run at the same time.
         step_timeout: seconds for one attempt of a step that names no time-out itself.
         confirmation_timeout: seconds that a question stays open, or None for no limit.
+        auto_confirm: decides in people's place where a step needs a confirmation, or None
+            to ask them always.
         retry_delay: seconds before the first retry, at most; it doubles each time and
             the real delay is random below it (full jitter), so that retries of many
             tasks do not fall on the same moment.
@@ -57,6 +60,7 @@ class Executor:
     max_parallel: int = attrs.field(default=4, validator=attrs.validators.ge(1))
     step_timeout: float = attrs.field(default=300.0, validator=attrs.validators.gt(0))
     confirmation_timeout: float | None = 300.0
+    auto_confirm: ConfirmationPolicy | None = None
     retry_delay: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
     max_retry_delay: float = attrs.field(default=10.0, validator=attrs.validators.ge(0))
     jitter: Callable[[float, float], float] = random.uniform
@@ -139,7 +143,18 @@ class Executor:
         tool = work.tools[step.tool]
         arguments = resolve(step.arguments, work.execution.outputs)
         if step.need_confirmation or tool.needs_confirmation:
-            await shown.confirm(_question(step, arguments), expires_after=self.confirmation_timeout)
+            question = Question(
+                tool=tool,
+                arguments=arguments,
+                step_id=step.id,
+                task=work.run.task,
+                context=work.run.context,
+            )
+            await shown.confirm(
+                _question(step, arguments),
+                expires_after=self.confirmation_timeout,
+                decision=decided_by(self.auto_confirm, question),
+            )
         retries = max(step.max_retries, 2 if tool.retryable else 0)
         while True:
             try:

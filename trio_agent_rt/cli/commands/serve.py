@@ -36,6 +36,7 @@ from ..options import (
     add_root_option,
     add_token_option,
     at_least_one,
+    auto_confirmed,
     port,
     port_or_none,
     seconds,
@@ -123,6 +124,14 @@ def add_serve(add_parser: AddParser) -> None:
         help="a web page's origin that may connect, https://example.com for example; more than "
         "once for several",
     )
+    parser.add_argument(
+        "--auto-confirm",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a tool, or a category of tools, that needs no confirmation by a person; more than "
+        "once for several",
+    )
     add_token_option(parser, purpose="that clients have to send")
     parser.add_argument(
         "--allow-anonymous",
@@ -147,12 +156,13 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
     try:
         tools = default_tools(root=options.root)
         llm = create_llm(options.llm)
+        auto_confirm = auto_confirmed(options.auto_confirm, tools)
     except ValueError as exc:
         raise Complaint(str(exc)) from None
     stop = ToldStop(interrupts)
     async with llm:
         async with RealtimeAgent(
-            ToldAgent(create_agent(llm=llm, tools=tools)),
+            ToldAgent(create_agent(llm=llm, tools=tools, auto_confirm=auto_confirm)),
             busy=options.busy,
             linger=options.linger,
             buffer_size=options.buffer_size,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...events import TaskView
-from ...protocol import Receipt, TaskCompleted
+from ...protocol import ConfirmationRecord, Receipt, TaskCompleted
 from .transcript import Kind, Line
 from .words import clean, one_line, pretty, span
 
@@ -31,9 +31,14 @@ def ending(
         yield from _block("Output", pretty(completed.output), "verbatim", max_lines)
     if completed.summary:
         yield from _block("Summary", clean(completed.summary), "text", max_lines)
+    if completed.confirmations:
+        yield from _confirmations(completed.confirmations)
     if completed.receipt is not None:
         yield from _receipt(completed.receipt, task)
     yield Line("text", "")
+    if completed.usage is not None:
+        sent, got = completed.usage.input_tokens, completed.usage.output_tokens
+        yield Line("note", f"Tokens: {sent:,} sent, {got:,} received")
     duration = span(completed.duration / 1000)
     match completed.outcome:
         case "succeeded":
@@ -60,6 +65,17 @@ def _block(title: str, text: str, kind: Kind, max_lines: int | None) -> Iterator
 def _cut(line: str) -> str:
     more = len(line) - MAX_SHOWN_CHARS
     return line if more <= 0 else f"{line[:MAX_SHOWN_CHARS]}… ({more:,} more characters)"
+
+
+def _confirmations(records: Sequence[ConfirmationRecord]) -> Iterator[Line]:
+    yield Line("text", "")
+    yield Line("text", "Confirmations:")
+    for each in records[:MAX_SHOWN_LINES]:
+        by = f" by {one_line(each.by)}" if each.by else ""
+        reason = f": {one_line(each.reason)}" if each.reason else ""
+        yield Line("text", f"{one_line(each.step_name)}: {each.outcome}{by}{reason}", indent=1)
+    if len(records) > MAX_SHOWN_LINES:
+        yield Line("note", f"({len(records) - MAX_SHOWN_LINES:,} more)")
 
 
 def _receipt(receipt: Receipt, task: TaskView | None) -> Iterator[Line]:

@@ -29,11 +29,13 @@ _REMARKS: dict[Outcome, str] = {
 class Steerable(Protocol):
     """A task whose questions can be answered, here or over the wire."""
 
-    def confirm(self, step_id: str) -> Outcome | Awaitable[Outcome]:
+    def confirm(self, step: ConfirmationRequested) -> Outcome | Awaitable[Outcome]:
         """Say yes."""
         ...
 
-    def reject(self, step_id: str, reason: str | None = None) -> Outcome | Awaitable[Outcome]:
+    def reject(
+        self, step: ConfirmationRequested, reason: str | None = None
+    ) -> Outcome | Awaitable[Outcome]:
         """Say no."""
         ...
 
@@ -75,7 +77,7 @@ class Answers:
             screen.note(f"{'approved' if approved else 'rejected'}: {self.remark}")
         try:
             given = task.confirm if approved else None
-            outcome = given(question.step_id) if given else task.reject(question.step_id, reason)
+            outcome = given(question) if given else task.reject(question, reason)
             if isinstance(outcome, Awaitable):
                 outcome = await outcome
         except AgentRTError as exc:

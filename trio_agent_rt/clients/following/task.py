@@ -8,7 +8,15 @@ from typing import Any, Protocol
 import trio
 
 from ... import errors
-from ...protocol import Event, GapOccurred, Outcome, Receipt, SubmitTask, TaskCompleted
+from ...protocol import (
+    ConfirmationRequested,
+    Event,
+    GapOccurred,
+    Outcome,
+    Receipt,
+    SubmitTask,
+    TaskCompleted,
+)
 from .inbox import EventStream, Inbox
 
 __all__ = ["ClientTask", "TaskCommands"]
@@ -22,7 +30,12 @@ class TaskCommands(Protocol):
         ...
 
     async def answer_step(
-        self, task_id: str, step_id: str, *, approved: bool, reason: str | None
+        self,
+        task_id: str,
+        step: str | ConfirmationRequested,
+        *,
+        approved: bool,
+        reason: str | None,
     ) -> Outcome:
         """Answer one of its confirmations."""
         ...
@@ -136,8 +149,12 @@ class ClientTask(AsyncIterable[Event]):
         """
         return await self._commands.cancel_task(self._id, reason)
 
-    async def confirm(self, step_id: str) -> Outcome:
+    async def confirm(self, step: str | ConfirmationRequested) -> Outcome:
         """Allow a step that waits for a confirmation.
+
+        Args:
+            step: the question, so that no other one of the same step is answered by it; or
+                the id of the step, for the question that is open when the answer comes.
 
         Returns `applied`, or why it changed nothing: `already_decided` (somebody was
         faster), `expired`, `unknown`. When the connection was cut before the server's
@@ -146,11 +163,11 @@ class ClientTask(AsyncIterable[Event]):
 
         Cancellation: the answer may or may not have arrived. Safe to retry.
         """
-        return await self._commands.answer_step(self._id, step_id, approved=True, reason=None)
+        return await self._commands.answer_step(self._id, step, approved=True, reason=None)
 
-    async def reject(self, step_id: str, reason: str | None = None) -> Outcome:
+    async def reject(self, step: str | ConfirmationRequested, reason: str | None = None) -> Outcome:
         """Refuse a step that waits for a confirmation; returns what `confirm` does."""
-        return await self._commands.answer_step(self._id, step_id, approved=False, reason=reason)
+        return await self._commands.answer_step(self._id, step, approved=False, reason=reason)
 
     # What follows is for the client that made it.
 

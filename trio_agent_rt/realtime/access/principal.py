@@ -40,9 +40,14 @@ class Principal:
             )
 
     @property
+    def shown(self) -> str:
+        """What records of who did something call it."""
+        return "a client" if self == ANONYMOUS else self.id
+
+    @property
     def asker(self) -> str:
         """What receipts call it."""
-        return "a client asked" if self == ANONYMOUS else f"{self.id} asked"
+        return f"{self.shown} asked"
 
     @property
     def expired(self) -> bool:

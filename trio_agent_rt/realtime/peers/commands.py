@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from ...agent.confirmation import Decision
+from ...agent.confirming import Decision
 from ...errors import Busy, CommandRefused, Forbidden, UnknownStep, UnknownTask
 from ...protocol import (
     Acknowledged,
@@ -199,8 +199,10 @@ class _WaitingCancel:
 
 
 def _confirm(command: ConfirmStep, session: Session, requester: Requester) -> None:
-    decision = Decision(approved=command.approved, reason=command.reason)
-    outcome = session.confirm(command.step_id, decision, command.task_id)
+    decision = Decision(
+        approved=command.approved, reason=command.reason, by=requester.principal.shown
+    )
+    outcome = session.confirm(command, decision)
     if outcome == "unknown" and command.request_id is None:
         if command.task_id is not None and not session.knows(command.task_id):
             raise UnknownTask("data.taskId: the session has no such task")

@@ -6,9 +6,9 @@ import pytest
 import trio
 import trio.testing
 
-from tests.agent.stage import YES, Stage
+from tests.agent.stage import NO, YES, Stage
 from trio_agent_rt.agent import Step, TaskRun
-from trio_agent_rt.agent.confirmation import Confirmation
+from trio_agent_rt.agent.confirming import Confirmation
 from trio_agent_rt.protocol import (
     ConfirmationRequested,
     Event,
@@ -172,12 +172,12 @@ async def test_a_question_left_open_at_the_end_of_the_task_is_told_as_expired() 
                 return None
 
             await stage.play(agent)
-            assert stage.run.late_answers() == {"a": "expired"}
+            assert stage.run.questions.late_answers() == {"a": "expired", "t1.1": "expired"}
             beside.cancel()
 
 
 async def test_a_withdrawn_question_gives_no_decision() -> None:
-    question = Confirmation("a", "A")
+    question = Confirmation("t1.1", "a", "A", "May I?", 0)
     question.withdraw()
     assert await question.wait(None) is None
     assert question.decide(YES) == "expired"
@@ -186,8 +186,31 @@ async def test_a_withdrawn_question_gives_no_decision() -> None:
 
 
 async def test_a_withdrawal_after_the_decision_changes_nothing() -> None:
-    question = Confirmation("a", "A")
+    question = Confirmation("t1.1", "a", "A", "May I?", 0)
     assert question.decide(YES) == "applied"
     question.withdraw()
     assert await question.wait(0) == YES
     assert question.state == "decided"
+
+
+async def test_an_answer_that_names_its_question_answers_no_other_one() -> None:
+    async def asks_twice(task: str, run: TaskRun) -> None:
+        async with run.step("a") as step:
+            await step.confirm("Delete the cache?")
+            await step.confirm("Delete the database?")
+
+    stage = Stage()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.play, asks_twice)
+        cache = await stage.until(ConfirmationRequested)
+        assert stage.run.questions.decide("a", YES, cache.confirmation_id) == "applied"
+        database = await stage.until(ConfirmationRequested)
+        assert database.confirmation_id not in (None, cache.confirmation_id)
+        assert stage.run.questions.decide("a", YES, cache.confirmation_id) == "already_decided"
+        assert stage.run.questions.decide("b", YES, database.confirmation_id) == "unknown"
+        assert stage.run.questions.decide("a", YES, "t1.7") == "unknown"
+        await trio.testing.wait_all_tasks_blocked()
+        assert stage.run.state == "waiting"
+        assert stage.run.questions.decide("a", NO, database.confirmation_id) == "applied"
+    late = stage.run.questions.late_answers()
+    assert set(late) == {"a", cache.confirmation_id, database.confirmation_id}

@@ -10,7 +10,7 @@ import trio.testing
 
 from tests.agent.stage import NO, START, YES, Stage
 from trio_agent_rt.agent import TaskRun
-from trio_agent_rt.agent.confirmation import Decision
+from trio_agent_rt.agent.confirming import Decision
 from trio_agent_rt.errors import ConfirmationExpired, ConfirmationRejected
 from trio_agent_rt.protocol import (
     ConfirmationRequested,
@@ -285,4 +285,4 @@ async def test_a_second_answer_changes_nothing(second: Decision) -> None:
         assert len(stage.events) == said
     assert isinstance(stage.error, ConfirmationRejected)
     assert stage.answer("a", YES) == "already_decided"
-    assert stage.run.late_answers() == {"a": "already_decided"}
+    assert stage.run.questions.late_answers()["a"] == "already_decided"

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 import attrs
 import trio
 
-from ..protocol import Outcome
+from ...protocol import ConfirmationOutcome, Outcome
 
 __all__ = ["Confirmation", "ConfirmationState", "Decision"]
 
@@ -29,18 +29,30 @@ ConfirmationState: TypeAlias = Literal["open", "decided", "expired", "withdrawn"
 
 @attrs.frozen(kw_only=True)
 class Decision:
-    """What a person answered."""
+    """What was answered.
+
+    Args:
+        approved: whether the step may go on.
+        reason: what was said to it.
+        by: whose answer it is, for the record of the task; None if that is not known.
+    """
 
     approved: bool
     reason: str | None = None
+    by: str | None = None
 
 
 @attrs.define(eq=False)
 class Confirmation:
-    """One question of one step."""
+    """One question of one step; `id` tells it from the others of its task."""
 
+    id: str
     step_id: str
     step_name: str
+    text: str
+    """What people are asked."""
+    asked_at: int
+    """Unix time in milliseconds."""
     state: ConfirmationState = "open"
     decision: Decision | None = None
     _asker: trio.lowlevel.Task | None = None
@@ -58,6 +70,13 @@ class Confirmation:
         """Nobody is to answer it any more; never waits."""
         if self.state == "open":
             self._close("withdrawn")
+
+    @property
+    def outcome(self) -> ConfirmationOutcome:
+        """What became of it, once it is no longer open."""
+        if self.decision is not None:
+            return "approved" if self.decision.approved else "rejected"
+        return "expired" if self.state == "expired" else "withdrawn"
 
     @property
     def outcome_of_late_answer(self) -> Outcome:

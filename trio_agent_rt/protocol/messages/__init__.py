@@ -1,0 +1,96 @@
+"""Every message of the wire contract, as frozen values with Python names.
+
+Commands (client to server) are imperative, events (server to client) past tense.
+Nothing here knows JSON or a wire name: that is `codec`.
+
+One rule binds these classes to the wire: **a field that defaults to None is left out
+when it is None; a field without a default is always present**, null included.
+"""
+
+from .commands import (
+    CancelTask,
+    Command,
+    ConfirmStep,
+    GetState,
+    GetTools,
+    Ping,
+    SubmitTask,
+)
+from .events import (
+    Acknowledged,
+    CommandFailed,
+    ConfirmationRequested,
+    Connected,
+    CustomEvent,
+    Event,
+    GapOccurred,
+    PlanCreated,
+    PlanUpdated,
+    Pong,
+    StatusChanged,
+    StepCompleted,
+    StepFailed,
+    StepOutput,
+    StepProgressed,
+    StepStarted,
+    TaskCompleted,
+    ToolsListed,
+)
+from .values import (
+    CancellationKind,
+    CleanupOutcome,
+    ConfirmationOutcome,
+    ConfirmationRecord,
+    Outcome,
+    Plan,
+    PlanStep,
+    Receipt,
+    StepResult,
+    StepStatus,
+    TaskOutcome,
+    TaskState,
+    ToolInfo,
+    Usage,
+)
+
+__all__ = [
+    "Acknowledged",
+    "CancelTask",
+    "CancellationKind",
+    "CleanupOutcome",
+    "Command",
+    "CommandFailed",
+    "ConfirmStep",
+    "ConfirmationOutcome",
+    "ConfirmationRecord",
+    "ConfirmationRequested",
+    "Connected",
+    "CustomEvent",
+    "Event",
+    "GapOccurred",
+    "GetState",
+    "GetTools",
+    "Outcome",
+    "Ping",
+    "Plan",
+    "PlanCreated",
+    "PlanStep",
+    "PlanUpdated",
+    "Pong",
+    "Receipt",
+    "StatusChanged",
+    "StepCompleted",
+    "StepFailed",
+    "StepOutput",
+    "StepProgressed",
+    "StepResult",
+    "StepStarted",
+    "StepStatus",
+    "SubmitTask",
+    "TaskCompleted",
+    "TaskOutcome",
+    "TaskState",
+    "ToolInfo",
+    "ToolsListed",
+    "Usage",
+]
