@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -87,9 +87,10 @@ def test_what_a_subprocess_has_started_is_found_when_that_is_gone_too() -> None:
             os.kill(pid, signal.SIGKILL)
     with assert_no_leaks():
         start()
+        process = os.pidfd_open(started[-1])
         os.kill(started[-1], signal.SIGKILL)
-        while os.path.exists(f"/proc/{started[-1]}/exe"):
-            time.sleep(0.01)
+        assert select.select([process], [], [], 10)[0]
+        os.close(process)
     assert not [name for name in os.environ if "STARTED_BY" in name]
 
 
