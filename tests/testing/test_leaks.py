@@ -67,17 +67,21 @@ def test_a_subprocess_is_found_while_it_runs_and_until_it_is_reaped() -> None:
 def test_what_a_subprocess_has_started_is_found_when_that_is_gone_too() -> None:
     started: list[int] = []
 
-    def start(**options: int) -> None:
+    def start(*, session: bool = False) -> None:
         """A shell that leaves a program running, in a session of its own or not."""
         command = ["sh", "-c", "sleep 60 <&- >&- 2>&- & echo $!"]
         started.append(
-            int(subprocess.run(command, check=True, capture_output=True, **options).stdout)
+            int(
+                subprocess.run(
+                    command, check=True, capture_output=True, start_new_session=session
+                ).stdout
+            )
         )
 
     try:
         for session in (False, True):
             with leaking("subprocess"):
-                start(start_new_session=session)
+                start(session=session)
             with assert_no_leaks():  # it was there before
                 subprocess.run(["true"], check=True)
         with leaking("subprocess"), assert_no_leaks():
