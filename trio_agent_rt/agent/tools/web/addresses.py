@@ -23,6 +23,7 @@ from typing import TypeAlias
 __all__ = ["IPAddress", "literal_address", "plain_spelling", "why_not_public"]
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
+"""An address of either family."""
 
 # `ipaddress.is_global` is no help: its tables changed between patch releases of Python.
 _RESERVED_V4 = {

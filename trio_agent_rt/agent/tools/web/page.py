@@ -108,7 +108,7 @@ class _Reader(HTMLParser):
         if tag in _SILENT:
             self._silent, self._silent_depth = tag, 1
         elif tag == "title":
-            self._in_title = not self._titled
+            self._in_title = True
         elif tag == "base":
             self._base = self._absolute(dict(attrs).get("href")) or self._base
         elif tag == "br":
@@ -151,7 +151,7 @@ class _Reader(HTMLParser):
         if self._silent is not None:
             return
         if self._in_title:
-            self._title.append(data)
+            self._title += [] if self._titled else [data]
             return
         if self._link is not None:
             self._link.append(data[:_MAX_LINK_TEXT])

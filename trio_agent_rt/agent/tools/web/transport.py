@@ -117,7 +117,7 @@ class _Exchange(httpx.AsyncByteStream):
             event = await self._next_event()
             if isinstance(event, h11.Response):
                 return event
-            if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
+            if not isinstance(event, h11.InformationalResponse):
                 break
         raise ToolError(f"{self._host} does not answer the request in HTTP/1.1")
 
