@@ -287,6 +287,23 @@ async def test_a_client_of_httpx_is_held_to_the_rules_on_every_hop() -> None:
                 await client.get("http://example.com/", follow_redirects=True)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com:22/", "http://a:b@example.com/", "http://evil.com/", "http://0x7f.1/"],
+)
+async def test_a_client_of_httpx_asks_only_what_may_be_asked(url: str) -> None:
+    async with serving(http("x")) as server:
+        wires = Wires(server)
+        access = WebAccess(
+            hosts=["example.com", "0x7f.1"], resolve=Names([PUBLIC_ADDRESS]), dial=wires
+        )
+        transport = WebTransport(access)
+        async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+            with pytest.raises(ToolError):
+                await client.get(url)
+    assert wires.dialled == []
+
+
 async def test_a_client_of_httpx_can_send_a_body() -> None:
     async def echo(server: Server, head: bytes, stream: trio.SocketStream) -> None:
         body = head.partition(b"\r\n\r\n")[2] or await stream.receive_some()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import trio
 from hypothesis import given
@@ -43,6 +45,7 @@ async def text_of(html: str) -> str:
         ("<p>a<script>never closed", "a\n"),
         ("a<b", "a\n"),
         ("&#99999999999999999999;&#0;", "\ufffd\ufffd\n"),
+        ('<a href="&#' + "9" * 5000 + ';">a</a>', "a\n"),
         ("a\N{NO-BREAK SPACE}b", "a\N{NO-BREAK SPACE}b\n"),
     ],
 )
@@ -96,6 +99,13 @@ async def test_what_is_very_long_is_skipped_and_what_follows_it_is_read(
     long: str, text: str
 ) -> None:
     assert await text_of(f"a{long}b") == text
+
+
+@pytest.mark.parametrize("piece", ["<a ", "<a b='", "&x", "<a\n"])
+async def test_what_never_ends_does_not_cost_the_square_of_its_length(piece: str) -> None:
+    began = time.process_time()
+    await read_page(piece * (2_000_000 // len(piece)), URL)
+    assert time.process_time() - began < 4
 
 
 async def test_a_long_page_lets_others_run() -> None:
