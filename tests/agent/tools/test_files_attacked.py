@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import stat
+import subprocess
 import sys
-import threading
 import time
 import unicodedata
 from collections.abc import Generator
@@ -62,43 +61,39 @@ def tree(folder: Path) -> list[tuple[str, bytes]]:
 # --- races
 
 
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
-
-
-def exchange(one: Path, other: Path) -> None:
-    """Let two names change places in one step, so that neither is missing meanwhile."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    names = os.fsencode(one), os.fsencode(other)
-    if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) != 0:
-        raise OSError(ctypes.get_errno(), "renameat2")
+EXCHANGE = """
+import ctypes, os, sys
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+rename = ctypes.CDLL(None).renameat2
+one, other = map(os.fsencode, sys.argv[1:])
+print(rename(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE), flush=True)
+while True:
+    rename(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE)
+"""
+"""Two names change places in one step, so that neither is missing meanwhile."""
 
 
 @contextmanager
-def swapping(place: Path, link_to: str) -> Generator[list[int]]:
-    """A thread that has `place` be itself and a link elsewhere by turns."""
+def swapping(place: Path, link_to: str) -> Generator[None]:
+    """A process that has `place` be itself and a link elsewhere by turns.
+
+    A thread would have to wait for the interpreter lock, and would be too late nearly always.
+    """
     link = place.with_name("the link")
     link.symlink_to(link_to)
-    try:
-        exchange(place, link)
-        exchange(place, link)
-    except (AttributeError, OSError):
-        pytest.skip("this system cannot exchange two names")
-    rounds = [0]
-    over = threading.Event()
-
-    def swap() -> None:
-        while not over.is_set():
-            exchange(place, link)
-            rounds[0] += 1
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield rounds
-    finally:
-        over.set()
-        thread.join()
-        assert rounds[0] > 1000
+    process = subprocess.Popen(
+        [sys.executable, "-c", EXCHANGE, str(place), str(link)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            if process.stdout.readline() != b"0\n":
+                pytest.skip("this system cannot exchange two names")
+            yield
+        finally:
+            process.kill()
 
 
 async def test_nothing_outside_is_read_while_a_folder_is_swapped_for_a_link(
