@@ -27,7 +27,14 @@ from .errors import (
     TaskFailed,
     ToolError,
 )
-from .llm import LLMClient, OfflineClient, OpenAIClient, create_llm
+from .llm import (
+    AnthropicClient,
+    FallbackClient,
+    LLMClient,
+    OfflineClient,
+    OpenAIClient,
+    create_llm,
+)
 from .protocol import (
     ConfirmationRequested,
     CustomEvent,
@@ -72,6 +79,7 @@ __all__ = [
     "AgentClient",
     "AgentRTError",
     "Answer",
+    "AnthropicClient",
     "BearerTokens",
     "Busy",
     "ClientError",
@@ -83,6 +91,7 @@ __all__ = [
     "Cors",
     "CustomEvent",
     "Event",
+    "FallbackClient",
     "GapOccurred",
     "HTTPAddress",
     "LLMClient",
