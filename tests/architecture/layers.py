@@ -89,7 +89,7 @@ def _why_not(importer: str, imported: str) -> str | None:
     if STREAMS in {importer, imported}:
         if importer == STREAMS:
             return None if imported in STREAMS_MAY_IMPORT else "streams imports errors alone"
-        return None if importer in STREAMS_ARE_FOR else "streams is for transports and clients, llm too"
+        return None if importer in STREAMS_ARE_FOR else "streams is for transports and clients"
     if imported not in _RANKS:
         return f"{imported!r} stands in no layer"
     if _RANKS[imported] >= _RANKS[importer]:
