@@ -91,6 +91,12 @@ class Stage:
         return self.server.url.removeprefix("http://").removesuffix(self.format.client_base)
 
     @property
+    def key_sent(self) -> str:
+        """The key of the first question, in either of the headers that SDKs have for it."""
+        headers = self.server.headers[0]
+        return headers.get("x-api-key") or headers["authorization"].removeprefix("Bearer ")
+
+    @property
     def name(self) -> str:
         return f"{self.kind.name}:{MODEL}"
 
