@@ -1,4 +1,5 @@
-# make demo    watch an agent at work: DEMO_FILE=path.csv gives it a file of yours
+# make demo    watch an agent at work: DEMO_FILE=path.csv gives it a file of yours,
+#              DEMO_LLM=openai a real model
 # make test    the tests
 #
 # Both make their own environment in .venv, with any Python from 3.11 on, and install
@@ -24,12 +25,13 @@ IN_THE_PACKAGE := --disable=ASYNC9,ASYNC114,ASYNC127
 IN_TESTS := --disable=ASYNC9,ASYNC102,ASYNC103,ASYNC104,ASYNC114,ASYNC124,ASYNC127
 
 # "make DEMO_FILE=..." hands it over through the environment, so that any name will do.
-export DEMO_FILE
+export DEMO_FILE DEMO_LLM
 
 .PHONY: help demo test lint format types examples docs build clean
 
 help:
-	@echo "make demo      watch an agent at work (DEMO_FILE=path.csv: on a file of yours)"
+	@echo "make demo      watch an agent at work (DEMO_FILE=path.csv: on a file of yours;"
+	@echo "               DEMO_LLM=openai, anthropic: with a real model)"
 	@echo "make test      run the tests (ARGS=... for pytest)"
 	@echo "make lint      ruff and flake8-async"
 	@echo "make format    let ruff rewrite what it can"
@@ -40,7 +42,15 @@ help:
 	@echo "make clean     remove all that these have made"
 
 demo: $(RUNTIME)
-	@"$(BIN)/python" -m trio_agent_rt demo $${DEMO_FILE:+"--file=$$DEMO_FILE"}
+	@for extra in $${DEMO_LLM:+openai anthropic}; do \
+	    case "$$DEMO_LLM" in *$$extra*) \
+	        "$(BIN)/python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$$extra') is None)" || { \
+	            echo "Installing the extra $$extra into $(VENV)"; \
+	            "$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[$$extra]" || exit 1; \
+	        };; \
+	    esac; \
+	done
+	@"$(BIN)/python" -m trio_agent_rt demo $${DEMO_FILE:+"--file=$$DEMO_FILE"} $${DEMO_LLM:+"--llm=$$DEMO_LLM"}
 
 test: $(DEV)
 	"$(BIN)/python" -m pytest $(ARGS)

@@ -5,8 +5,9 @@
 It listens at ws://127.0.0.1:8080/ws and http://127.0.0.1:8081/sse, over the same sessions,
 until Ctrl-C. The environment may hold:
 
-    OPENAI_API_KEY   to plan with OpenAI (pip install 'trio_agent_rt[openai]'); otherwise
-                     the offline model does, which follows rules
+    OPENAI_API_KEY   to plan with OpenAI (pip install 'trio_agent_rt[openai]'), or
+    OPENAI_BASE_URL  with a server that speaks its format; otherwise the offline model does,
+                     which follows rules
     AGENT_TOKEN      what clients have to send as `Authorization: Bearer …`: 22 characters or
                      more, of `secrets.token_urlsafe()` for example; otherwise everybody on
                      this machine may connect
@@ -38,7 +39,8 @@ TOKEN = os.environ.get("AGENT_TOKEN")
 
 
 def choose_llm() -> OpenAIClient | OfflineClient:
-    return OpenAIClient() if os.environ.get("OPENAI_API_KEY") else OfflineClient()
+    named = os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")
+    return OpenAIClient() if named else OfflineClient()
 
 
 def choose_authentication() -> BearerTokens | None:

@@ -37,7 +37,14 @@ from .errors import (
     TaskFailed,
     ToolError,
 )
-from .llm import LLMClient, OfflineClient, OpenAIClient, create_llm
+from .llm import (
+    AnthropicClient,
+    FallbackClient,
+    LLMClient,
+    OfflineClient,
+    OpenAIClient,
+    create_llm,
+)
 from .protocol import (
     ConfirmationRecord,
     ConfirmationRequested,
@@ -84,6 +91,7 @@ __all__ = [
     "AgentClient",
     "AgentRTError",
     "Answer",
+    "AnthropicClient",
     "AutoConfirm",
     "BearerTokens",
     "Busy",
@@ -97,6 +105,7 @@ __all__ = [
     "Cors",
     "CustomEvent",
     "Event",
+    "FallbackClient",
     "GapOccurred",
     "HTTPAddress",
     "LLMClient",

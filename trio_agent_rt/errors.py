@@ -24,6 +24,7 @@ AgentRTError
 │   ├── ConfirmationRejected   a person said no
 │   ├── ConfirmationExpired    nobody answered in time
 │   └── LLMError               a language model gave no usable answer
+│       └── LLMRefused           it, or its provider's filter, would not answer
 ├── TaskFailed               raised to who waits for a result: the task failed
 ├── TaskCancelled            raised to who waits for a result: the task was cancelled
 ├── ConnectionRejected       a handshake was refused (has an HTTP status)
@@ -66,6 +67,7 @@ __all__ = [
     "Exposed",
     "Forbidden",
     "LLMError",
+    "LLMRefused",
     "MessageTooLarge",
     "NotThisProtocol",
     "PlanError",
@@ -222,6 +224,10 @@ class ConfirmationExpired(TaskError):
 
 class LLMError(TaskError):
     """A language model refused, failed, or gave no usable answer."""
+
+
+class LLMRefused(LLMError):
+    """A model would not answer, or its provider's content filter withheld the answer."""
 
 
 class TaskFailed(AgentRTError):

@@ -14,16 +14,20 @@ it and its user share one owner of the socket:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, cast, runtime_checkable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import trio
 
-__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "Readable", "drain"]
+__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "Draining", "Readable", "drain"]
 
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
 """What is still read of a peer that was told that this is the end: enough for whatever an
 honest one had on its way, and no work for a flood."""
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -146,3 +150,29 @@ def _tcp(transport: trio.abc.Stream) -> trio.abc.Stream:
 async def _send_eof(raw: trio.abc.Stream) -> None:
     if isinstance(raw, trio.abc.HalfCloseableStream):
         await raw.send_eof()
+
+
+class Draining(Generic[T]):
+    """An async generator of httpx, to be used with `async with` and left at any point.
+
+    It stands on a tower of others, and closing the topmost leaves the rest to the garbage
+    collector, which complains. A tower that is cancelled while it waits falls as one: so
+    it is asked for more until it would have to wait.
+    """
+
+    def __init__(self, iterator: AsyncIterator[T]) -> None:
+        self._iterator = iterator
+
+    async def __aenter__(self) -> AsyncIterator[T]:
+        return self._iterator
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with trio.CancelScope(shield=True) as scope, suppress(Exception):
+            scope.cancel(reason="the rest is not wanted")
+            async for _ in self._iterator:
+                pass

@@ -34,7 +34,7 @@ LAYERS = (
 
 STREAMS = "streams"
 STREAMS_MAY_IMPORT = {"errors"}
-STREAMS_ARE_FOR = {"transports", "clients", "cli", "panel", "testing"}
+STREAMS_ARE_FOR = {"transports", "clients", "llm", "cli", "panel", "testing"}
 
 NEVER = {"clients": {"realtime", "agent", "backplanes"}}
 """Although these stand below: a client must be usable where no agent is."""

@@ -57,7 +57,15 @@ class Done:
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours, without what would change what is shown."""
-    odd = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "OPENAI_API_KEY"}
+    odd = {
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "COLUMNS",
+        "LINES",
+        "TERM",
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in odd}
     mine = {"PYTHONPATH": str(REPOSITORY), "PYTHONUTF8": "1", "TERM": "xterm-256color"}
     return {**kept, **mine, **(more or {})}

@@ -71,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONUTF8": "1", **more}
 
 

@@ -1,113 +1,104 @@
-"""A small server on loopback that speaks OpenAI's format, as a test tells it to."""
+"""What OpenAI's servers, and those that speak its format, send."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-__all__ = ["FakeOpenAI", "completion", "failure", "fake_openai", "hang", "raw"]
+from .provider_server import Answer, Asks, ErrorEvent, ServerFormat, raw
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+__all__ = ["OPENAI", "chunk", "event"]
 
 
-class FakeOpenAI:
-    """What the server was asked, and what it answers, in order; the last one again and again."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answer] = []
-        self.asked: list[dict[str, Any]] = []
-        self.keys: list[str] = []
-        self.url = ""
-        self.left = threading.Event()
-        """Set when a client has closed a connection that `hang` kept waiting."""
-        self.hanging = threading.Event()
+def event(data: Mapping[str, Any] | str) -> bytes:
+    """One event of a stream."""
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    return f"data: {text}\n\n".encode()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    fake: FakeOpenAI
+def chunk(delta: Mapping[str, Any] | None, finish: str | None = None, **more: Any) -> bytes:
+    """A piece of an answer; without a delta one that has no choices."""
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    body = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return event({**body, "choices": choices, **more})
 
 
-class _Handler(BaseHTTPRequestHandler):
-    timeout = 20
-
-    def do_POST(self) -> None:
-        fake = cast("_Server", self.server).fake
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        fake.asked.append(json.loads(body))
-        fake.keys.append(self.headers["Authorization"])
-        answer = fake.answers[min(len(fake.asked), len(fake.answers)) - 1]
-        answer(self)
+def _usage(usage: tuple[int, int]) -> dict[str, int]:
+    sent, got = usage
+    return {"prompt_tokens": sent, "completion_tokens": got, "total_tokens": sent + got}
 
 
-def completion(
-    content: str | None,
-    *,
-    finish: str = "stop",
-    usage: tuple[int, int] | None = (12, 3),
-    **more: Any,
-) -> Answer:
-    """A usual answer."""
-    message = {"role": "assistant", "content": content, **more}
-    body: dict[str, Any] = {
-        "id": "x",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
-    }
-    if usage:
-        body["usage"] = {
-            "prompt_tokens": usage[0],
-            "completion_tokens": usage[1],
-            "total_tokens": sum(usage),
+def _tool_calls(asks: tuple[Asks, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": each.id,
+            "type": "function",
+            "function": {"name": each.name, "arguments": each.arguments},
         }
-    return raw(200, json.dumps(body).encode())
+        for each in asks
+    ]
 
 
-def failure(status: int, message: str, **more: Any) -> Answer:
-    """An error as OpenAI tells it."""
-    body = {"error": {"message": message, "type": "error", "param": None, "code": None} | more}
-    return raw(status, json.dumps(body).encode())
+class OpenAIFormat(ServerFormat):
+    """`POST /v1/chat/completions`."""
+
+    path = "/chat/completions"
+    base = client_base = "/v1"
+
+    def whole(
+        self,
+        text: str | None,
+        *asks: Asks,
+        finish: str | None = None,
+        usage: tuple[int, int] | None = (12, 3),
+        **more: Any,
+    ) -> Answer:
+        message = {"role": "assistant", "content": text, "refusal": None, **more}
+        if asks:
+            message["tool_calls"] = _tool_calls(asks)
+        finish = finish or ("tool_calls" if asks else "stop")
+        body: dict[str, Any] = {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [{"index": 0, "finish_reason": finish, "message": message}],
+        }
+        if usage:
+            body["usage"] = _usage(usage)
+        return raw(200, body)
+
+    def begin(self, usage: tuple[int, int] | None) -> Iterator[bytes]:
+        yield chunk({"role": "assistant", "content": "", "refusal": None})
+
+    def piece(self, part: str | Asks | ErrorEvent, index: int, asked: int) -> Iterator[bytes]:
+        match part:
+            case str():
+                yield chunk({"content": part})
+            case ErrorEvent():
+                yield event({"error": {"message": part.message, "type": "server_error"}})
+            case Asks():
+                first, half = _tool_calls((part,))[0], len(part.arguments) // 2
+                first = first | {"index": asked, "function": {"name": part.name, "arguments": ""}}
+                yield chunk({"tool_calls": [first]})
+                for each in (part.arguments[:half], part.arguments[half:]):
+                    rest = {"index": asked, "function": {"arguments": each}}
+                    yield chunk({"tool_calls": [rest]})
+
+    def end(
+        self, finish: str | None, usage: tuple[int, int] | None, *, asks: bool
+    ) -> Iterator[bytes]:
+        yield chunk({}, finish or ("tool_calls" if asks else "stop"))
+        if usage:
+            yield chunk(None, usage=_usage(usage))
+        yield event("[DONE]")
+
+    def failure(
+        self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> Answer:
+        error = {"message": message, "type": "error", "param": None, "code": None} | more
+        return raw(status, {"error": error}, headers=headers)
 
 
-def raw(status: int, body: bytes, content_type: str = "application/json") -> Answer:
-    """Any bytes."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", content_type)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.send_header("Connection", "close")
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
-
-
-def hang(handler: BaseHTTPRequestHandler) -> None:
-    """Never answer; notice when the client goes."""
-    fake = cast("_Server", handler.server).fake
-    fake.hanging.set()
-    if handler.connection.recv(1) == b"":
-        fake.left.set()
-
-
-@contextmanager
-def fake_openai() -> Generator[FakeOpenAI]:
-    """A server that runs while the `with` lasts."""
-    fake = FakeOpenAI()
-    with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.fake = fake
-        fake.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield fake
-        finally:
-            server.shutdown()
-            thread.join()
+OPENAI = OpenAIFormat()

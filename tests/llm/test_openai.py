@@ -1,323 +1,317 @@
-"""The OpenAI client asks and reads as the format has it, and each failure is one sentence."""
+"""What only OpenAI's format has, and what servers make of it."""
 
 from __future__ import annotations
 
-import importlib
-import socket
-import subprocess
-import sys
-from collections.abc import Generator
 from typing import Any
 
 import pytest
 import trio
 
-from trio_agent_rt.agent import ChatMessage, LLMRequest, Usage
+from trio_agent_rt.agent import LLMRequest, ToolUse, Usage
 from trio_agent_rt.errors import LLMError
 from trio_agent_rt.llm import OpenAIClient
+from trio_agent_rt.llm.openai.client import DEFAULT_MODEL
 
-from .openai_server import FakeOpenAI, completion, failure, fake_openai, hang, raw
+from .openai_server import OPENAI, chunk, event
+from .provider_server import STOP, Asks, hang, raw
+from .stage import KEY, PLAN, QUESTION, SCHEMA, TOOLS, Stage, error_of, streamed
 
-KEY = "sk-very-secret-0123456789"
-SCHEMA = {"type": "object", "properties": {"steps": {"type": "array"}}}
-QUESTION = LLMRequest(
-    messages=[
-        ChatMessage(role="system", content="Be brief."),
-        ChatMessage(role="user", content="Say 你好."),
-    ]
-)
-PLAN = LLMRequest(
-    messages=[ChatMessage(role="user", content="Plan.")],
-    purpose="plan",
-    schema=SCHEMA,
-    schema_name="plan",
-)
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, address or proxy of whoever runs the tests."""
-    for name in (
-        "OPENAI_API_KEY",
-        "OPENAI_BASE_URL",
-        "http_proxy",
-        "HTTP_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-    ):
-        monkeypatch.delenv(name, raising=False)
+USING_TOOLS = LLMRequest(messages=QUESTION.messages, tools=TOOLS, tool_choice="required")
+END = event("[DONE]")
 
 
 @pytest.fixture
-def server() -> Generator[FakeOpenAI]:
-    with fake_openai() as fake:
-        yield fake
+def stage(openai_stage: Stage) -> Stage:
+    return openai_stage
 
 
-def client(server: FakeOpenAI, **options: Any) -> OpenAIClient:
-    return OpenAIClient(**{"api_key": KEY, "base_url": server.url, "max_retries": 0} | options)
-
-
-async def error_of(llm: OpenAIClient, request: LLMRequest = QUESTION) -> str:
-    """The sentence with which a request fails."""
-    with trio.fail_after(20), pytest.raises(LLMError) as caught:
-        async with llm:
-            await llm.complete(request)
-    shown: BaseException | None = caught.value
-    while shown is not None:  # nor does anything that a traceback would show
-        assert KEY not in f"{shown!s} {shown!r}"
-        shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-# --- asking and reading
-
-
-async def test_a_question_is_asked_and_its_answer_read(server: FakeOpenAI) -> None:
-    server.answers = [completion("你好")]
-    async with client(server, model="some-model") as llm:
-        assert llm.name == "openai:some-model"
-        response = await llm.complete(QUESTION)
-    assert (response.text, response.usage) == ("你好", Usage(input_tokens=12, output_tokens=3))
-    assert server.asked == [
-        {
-            "model": "some-model",
-            "messages": [
-                {"role": "system", "content": "Be brief."},
-                {"role": "user", "content": "Say 你好."},
-            ],
-        }
+async def test_a_question_is_sent_as_the_format_has_it(stage: Stage) -> None:
+    stage.server.answers = [OPENAI.whole("x"), OPENAI.streamed(Asks("a", "wait"))]
+    async with stage.client() as llm:
+        await llm.complete(QUESTION)
+        await streamed(llm, USING_TOOLS)
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Say 你好."},
     ]
-    assert server.keys == [f"Bearer {KEY}"]
+    assert stage.server.asked[0] == {"model": "some-model", "messages": messages}
+    first, _ = stage.server.asked[1].pop("tools")
+    assert stage.server.asked[1] == {
+        "model": "some-model",
+        "messages": messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "tool_choice": "required",
+    }
+    assert first["function"]["parameters"] == dict(TOOLS[0].parameters)
 
 
-async def test_a_schema_is_for_the_server_to_enforce(server: FakeOpenAI) -> None:
-    server.answers = [completion('{"steps": []}')]
-    async with client(server) as llm:
+# --- which model
+
+
+async def test_a_server_of_ones_own_is_asked_for_its_models_once(stage: Stage) -> None:
+    stage.server.models = ["llama", "qwen"]
+    stage.server.answers = [OPENAI.whole("x")]
+    llm = stage.client(model=None, api_key=None)
+    assert (llm.name, llm.model) == ("openai", None)
+    async with llm:
+        assert (llm.name, llm.model) == ("openai:llama", "llama")
+        for _ in range(2):
+            await llm.complete(QUESTION)
+    assert stage.server.models_asked == 1
+    assert {each["model"] for each in stage.server.asked} == {"llama"}
+
+
+async def test_two_variables_of_the_environment_are_enough(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", stage.server.url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    stage.server.models = ["llama"]
+    stage.server.answers = [OPENAI.whole("x")]
+    async with OpenAIClient() as llm:
+        assert (await llm.complete(QUESTION)).text == "x"
+        assert llm.name == "openai:llama"
+
+
+async def test_a_server_without_models_is_named(stage: Stage) -> None:
+    assert await error_of(stage.client(model=None)) == (
+        f"{stage.host} lists no model; name one: OPENAI_MODEL, or model"
+    )
+
+
+@pytest.mark.parametrize("answer", [raw(200, "<html>", "text/html"), raw(200, '{"data": 3}')])
+async def test_a_list_of_models_that_is_none_is_named(stage: Stage, answer: Any) -> None:
+    stage.server.http.plays["/v1/models"] = lambda exchange: answer(stage.server, exchange)
+    assert "answered, but not in OpenAI's format" in await error_of(stage.client(model=None))
+
+
+async def test_a_list_of_models_that_does_not_come_is_given_up(stage: Stage) -> None:
+    stage.server.http.plays["/v1/models"] = lambda exchange: hang(stage.server, exchange)
+    text = await error_of(stage.client(model=None, timeout=0.3))
+    assert text == f"{stage.host} did not answer within 0.3 s"
+    with trio.fail_after(10):
+        await stage.server.left.wait()
+
+
+async def test_openai_itself_is_not_asked_for_its_models() -> None:
+    async with OpenAIClient(api_key=KEY) as llm:
+        assert llm.name == f"openai:{DEFAULT_MODEL}"
+
+
+# --- servers that know less
+
+
+async def test_a_schema_is_for_the_server_to_enforce(stage: Stage) -> None:
+    stage.server.answers = [OPENAI.whole('{"steps": []}')]
+    async with stage.client() as llm:
         assert (await llm.complete(PLAN)).text == '{"steps": []}'
-    assert server.asked[0]["response_format"] == {
+    assert stage.server.asked[0]["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "plan", "schema": SCHEMA, "strict": False},
     }
 
 
+@pytest.mark.parametrize("stream", [False, True])
 async def test_a_server_that_knows_no_schemas_is_asked_for_json_in_words(
-    server: FakeOpenAI,
+    stage: Stage, stream: bool
 ) -> None:
-    refusal = failure(400, "response_format of type json_schema is not supported")
-    server.answers = [refusal, completion("{}")]
-    async with client(server) as llm:
-        assert (await llm.complete(PLAN)).text == "{}"
-        await llm.complete(PLAN)
-    formats = [each.get("response_format", {}).get("type") for each in server.asked]
+    refusal = OPENAI.failure(400, "response_format of type json_schema is not supported")
+    stage.server.answers = [refusal, OPENAI.streamed("{}") if stream else OPENAI.whole("{}")]
+    async with stage.client() as llm:
+        for _ in range(2):
+            if stream:
+                assert (await streamed(llm, PLAN))[0] == ["{}"]
+            else:
+                assert (await llm.complete(PLAN)).text == "{}"
+    formats = [each.get("response_format", {}).get("type") for each in stage.server.asked]
     assert formats == ["json_schema", "json_object", "json_object"], "it does not ask twice"
-    assert '"steps"' in server.asked[1]["messages"][0]["content"]
-    assert "JSON" in server.asked[1]["messages"][0]["content"]
+    assert '"steps"' in stage.server.asked[1]["messages"][0]["content"]
+    assert "JSON" in stage.server.asked[1]["messages"][0]["content"]
 
 
-async def test_a_server_that_knows_no_formats_at_all_is_asked_in_words(server: FakeOpenAI) -> None:
-    refusal = failure(422, "unknown field response_format")
-    server.answers = [refusal, refusal, completion("{}")]
-    async with client(server) as llm:
+async def test_a_server_that_knows_no_formats_at_all_is_asked_in_words(stage: Stage) -> None:
+    refusal = OPENAI.failure(422, "unknown field response_format")
+    stage.server.answers = [refusal, refusal, OPENAI.whole("{}")]
+    async with stage.client() as llm:
         assert (await llm.complete(PLAN)).text == "{}"
-    assert "response_format" not in server.asked[2]
+    assert "response_format" not in stage.server.asked[2]
 
 
-async def test_a_refused_schema_is_not_asked_for_forever(server: FakeOpenAI) -> None:
-    server.answers = [failure(400, "response_format is wrong")]
-    assert "failed (400): " in await error_of(client(server), PLAN)
-    assert len(server.asked) == 3
+async def test_a_refused_schema_is_not_asked_for_forever(stage: Stage) -> None:
+    stage.server.answers = [OPENAI.failure(400, "response_format is wrong")]
+    assert "failed (400): " in await error_of(stage.client(), PLAN)
+    assert len(stage.server.asked) == 3
 
 
-async def test_the_limit_on_tokens_is_named_as_the_server_knows_it(server: FakeOpenAI) -> None:
-    server.answers = [completion("x")]
-    async with client(server) as llm:
-        await llm.complete(LLMRequest(messages=QUESTION.messages, max_tokens=7))
-    assert server.asked[0]["max_tokens"] == 7
+async def test_a_server_that_counts_no_tokens_in_streams_is_asked_without(stage: Stage) -> None:
+    refusal = OPENAI.failure(400, "Unrecognized request argument: stream_options")
+    stage.server.answers = [refusal, OPENAI.streamed("x", usage=None)]
+    async with stage.client() as llm:
+        for _ in range(2):
+            assert (await streamed(llm))[1].usage == Usage()
+    assert ["stream_options" in each for each in stage.server.asked] == [True, False, False]
 
 
-async def test_an_answer_without_usage_is_read(server: FakeOpenAI) -> None:
-    server.answers = [completion("x", usage=None)]
-    async with client(server) as llm:
+async def test_the_limit_on_tokens_is_named_as_the_server_knows_it(stage: Stage) -> None:
+    refusal = OPENAI.failure(400, "'max_tokens' is not supported: use 'max_completion_tokens'")
+    stage.server.answers = [refusal, OPENAI.whole("x")]
+    request = LLMRequest(messages=QUESTION.messages, max_tokens=7)
+    async with stage.client() as llm:
+        for _ in range(2):
+            await llm.complete(request)
+    assert [each.get("max_completion_tokens") for each in stage.server.asked] == [None, 7, 7]
+
+
+async def test_another_bad_request_is_not_asked_in_another_way(stage: Stage) -> None:
+    stage.server.answers = [OPENAI.failure(400, "context too long")]
+    await error_of(stage.client(), PLAN)
+    assert len(stage.server.asked) == 1
+
+
+# --- what servers make of the format
+
+
+async def test_an_answer_without_usage_is_read(stage: Stage) -> None:
+    stage.server.answers = [OPENAI.whole("x", usage=None)]
+    async with stage.client() as llm:
         assert (await llm.complete(QUESTION)).usage == Usage()
 
 
-async def test_key_and_address_come_from_the_environment(
-    server: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    server.answers = [completion("x")]
-    async with OpenAIClient() as llm:
-        await llm.complete(QUESTION)
-    assert server.keys == [f"Bearer {KEY}"]
-
-
-async def test_a_failing_server_is_asked_again(server: FakeOpenAI) -> None:
-    server.answers = [failure(503, "busy"), completion("x")]
-    with trio.fail_after(20):
-        async with client(server, max_retries=1) as llm:
-            assert (await llm.complete(QUESTION)).text == "x"
-
-
-async def test_several_questions_can_be_asked_at_once(server: FakeOpenAI) -> None:
-    server.answers = [completion("x")]
-    async with client(server) as llm, trio.open_nursery() as nursery:
-        for _ in range(5):
-            nursery.start_soon(llm.complete, QUESTION)
-    assert len(server.asked) == 5
-
-
-# --- failures
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_refusal_is_told(stage: Stage, stream: bool) -> None:
+    whole = OPENAI.whole(None, refusal="I will not")
+    pieces = (chunk({"refusal": "I will"}), chunk({"refusal": " not"}))
+    stage.server.answers = [OPENAI.streamed(*pieces) if stream else whole]
+    text = await error_of(stage.client(), stream=stream)
+    assert text == f"{stage.name} refused: I will not"
 
 
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
+    "ending",
     [
-        (
-            failure(401, f"Incorrect API key provided: {KEY}", code="invalid_api_key"),
-            "HOST refused the API key (401); check OPENAI_API_KEY",
-        ),
-        (failure(403, "no"), "the API key may not use 'gpt-4o-mini' at HOST (403)"),
-        (
-            failure(404, "The model does not exist", code="model_not_found"),
-            "HOST knows no model 'gpt-4o-mini', or the base URL is wrong (404)",
-        ),
-        (failure(429, "slow down"), "HOST is being asked too often (429); try again later"),
-        (
-            failure(429, "You exceeded your quota", code="insufficient_quota"),
-            "the account at HOST has no quota left (429)",
-        ),
-        (failure(500, f"oh {KEY} no"), "HOST failed (500): "),
-        (failure(400, "context too long"), "HOST failed (400): "),
-        (completion(""), "openai:gpt-4o-mini gave an empty answer"),
-        (completion(None), "openai:gpt-4o-mini gave an empty answer"),
-        (completion(None, refusal="I will not"), "openai:gpt-4o-mini refused: I will not"),
-        (completion("x", finish="content_filter"), "openai:gpt-4o-mini: the provider's content"),
-        (raw(200, b"<html>hello</html>", "text/html"), "HOST answered, but not in OpenAI's format"),
-        (raw(200, b"{not json"), "HOST answered, but not in OpenAI's format"),
-        (raw(200, b"[]"), "HOST answered, but not in OpenAI's format"),
-        (raw(200, b"{}"), "HOST answered, but not in OpenAI's format"),
-        (raw(200, b'{"choices": 3}'), "HOST answered, but not in OpenAI's format"),
-        (raw(200, b'{"choices": []}'), "openai:gpt-4o-mini gave an empty answer"),
-        (raw(200, b'{"choices": [3]}'), "openai:gpt-4o-mini gave an empty answer"),
-        (raw(200, b'{"choices": [{"message": {"content": 3}}]}'), "openai:gpt-4o-mini gave an"),
-        (raw(502, b"<html>bad gateway</html>", "text/html"), "HOST failed (502): "),
-    ],
-)  # fmt: skip
-async def test_each_failure_is_one_sentence_without_the_key(
-    server: FakeOpenAI, answer: Any, sentence: str
-) -> None:
-    server.answers = [answer]
-    host = server.url.removeprefix("http://").removesuffix("/v1")
-    assert (await error_of(client(server))).startswith(sentence.replace("HOST", host))
-
-
-async def test_a_key_of_any_form_is_left_out_of_a_servers_words(server: FakeOpenAI) -> None:
-    server.answers = [failure(500, "the key pass-word-1 is bad")]
-    text = await error_of(client(server, api_key="pass-word-1"))
-    assert "the key *** is bad" in text
-
-
-async def test_an_answer_that_was_cut_off_is_no_plan(server: FakeOpenAI) -> None:
-    server.answers = [completion('{"steps": [', finish="length")]
-    assert "cut off" in await error_of(client(server), PLAN)
-
-
-async def test_a_long_error_of_a_server_is_shortened(server: FakeOpenAI) -> None:
-    server.answers = [failure(500, "x\n" * 5000)]
-    assert len(await error_of(client(server))) < 400
-
-
-async def test_a_server_that_is_not_there_is_named(unused_port: int) -> None:
-    llm = OpenAIClient(
-        api_key=KEY, base_url=f"http://u:{KEY}@127.0.0.1:{unused_port}/v1", max_retries=0
-    )
-    text = await error_of(llm)
-    assert text.startswith(f"127.0.0.1:{unused_port} cannot be reached: ")
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
-async def test_a_server_that_does_not_answer_is_given_up(server: FakeOpenAI) -> None:
-    server.answers = [hang]
-    began = trio.current_time()
-    assert await error_of(client(server, timeout=0.5, max_retries=2)) == (
-        "openai:gpt-4o-mini did not answer within 0.5 s"
-    )
-    assert trio.current_time() - began < 2, "the time-out is not for each attempt"
-
-
-async def test_a_cancel_closes_the_connection_at_once(server: FakeOpenAI) -> None:
-    server.answers = [hang]
-    with trio.fail_after(20):
-        async with client(server, max_retries=2) as llm, trio.open_nursery() as nursery:
-            nursery.start_soon(llm.complete, QUESTION)
-            await trio.to_thread.run_sync(server.hanging.wait, 10)
-            began = trio.current_time()
-            nursery.cancel_scope.cancel()
-        assert trio.current_time() - began < 1
-        assert await trio.to_thread.run_sync(server.left.wait, 10)
-    assert len(server.asked) == 1, "it was tried again"
-
-
-# --- before anything is sent
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({}, "no OpenAI API key: set OPENAI_API_KEY"),
-        ({"api_key": "  "}, "no OpenAI API key: set OPENAI_API_KEY"),
-        ({"api_key": "sk-x\ny"}, "holds characters that no key has"),
-        ({"api_key": "sk-ключ"}, "holds characters that no key has"),
-        ({"api_key": KEY, "base_url": "localhost:8000"}, "must look like https://host/v1"),
-        ({"api_key": KEY, "base_url": "http://"}, "must look like https://host/v1"),
-        ({"api_key": KEY, "base_url": "http://host:port/v1"}, "must look like https://host/v1"),
-        ({"api_key": KEY, "base_url": "ftp://host"}, "must look like https://host/v1"),
+        (chunk({}, "stop"), STOP),  # nothing marks the end, but it is said why it is over
+        (END, STOP),  # the reverse
+        (chunk({"content": None}, "stop"), END, b"data: {rubbish\n\n", STOP),
     ],
 )
-async def test_what_is_missing_is_said_on_entering(options: dict[str, Any], sentence: str) -> None:
-    assert sentence in await error_of(OpenAIClient(**options))
+async def test_either_sign_of_the_end_will_do(stage: Stage, ending: Any) -> None:
+    stage.server.answers = [OPENAI.streamed("a", *ending)]
+    async with stage.client() as llm:
+        pieces, response = await streamed(llm)
+    assert (pieces, response.text, response.stop_reason) == (["a"], "a", "end")
 
 
-async def test_a_missing_package_is_said_on_entering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openai", None)
-    monkeypatch.delitem(sys.modules, "trio_agent_rt.llm.openai_chat", raising=False)
-    assert "pip install 'trio_agent_rt[openai]'" in await error_of(OpenAIClient(api_key=KEY))
+async def test_a_stream_is_over_with_its_marker_whatever_the_server_does_then(
+    stage: Stage,
+) -> None:
+    stage.server.answers = [OPENAI.streamed("a", END, trio.Event())]
+    with trio.fail_after(10):
+        async with stage.client() as llm:
+            assert (await streamed(llm))[0] == ["a"]
 
 
-def test_the_sdk_is_not_imported_before_it_is_used() -> None:
-    code = "import sys, trio_agent_rt.llm; print('openai' in sys.modules)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "False"
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+async def test_lines_may_end_in_two_ways(stage: Stage, line_end: bytes) -> None:
+    pieces = chunk({"content": "你"}) + chunk({"content": "好"})
+    stage.server.answers = [OPENAI.streamed(pieces.replace(b"\n", line_end))]
+    async with stage.client() as llm:
+        assert (await streamed(llm))[0] == ["你", "好"]
 
 
-async def test_outside_of_async_with_nothing_is_asked(server: FakeOpenAI) -> None:
-    with pytest.raises(RuntimeError, match="async with"):
-        await client(server).complete(QUESTION)
-    async with client(server) as llm:
-        pass
-    with pytest.raises(RuntimeError, match="async with"):
-        await llm.complete(QUESTION)
+async def test_pieces_may_be_cut_anywhere(stage: Stage) -> None:
+    every = chunk({"content": "你好"}) + chunk({"content": "!"})
+    bytes_alone = [every[each : each + 1] for each in range(len(every))]
+    stage.server.answers = [OPENAI.streamed(*bytes_alone)]
+    async with stage.client() as llm:
+        assert (await streamed(llm))[0] == ["你好", "!"]
 
 
-async def test_nothing_that_is_shown_holds_the_key(server: FakeOpenAI) -> None:
-    async with client(server) as llm:
-        module = importlib.import_module("trio_agent_rt.llm.openai_chat")
-        assert isinstance(llm._chat, module.Chat)
-        assert KEY not in repr(llm) + str(llm) + repr(llm._chat) + llm.name
+def call(**fields: Any) -> dict[str, Any]:
+    function = {each: fields.pop(each) for each in ("name", "arguments") if each in fields}
+    return {"type": "function", "function": function, **fields}
 
 
 @pytest.mark.parametrize(
-    "options", [{"timeout": 0}, {"timeout": float("nan")}, {"max_retries": -1}]
+    "calls",
+    [
+        # as OpenAI does, the two mixed
+        [
+            [call(index=0, id="a", name="wait", arguments="")],
+            [call(index=1, id="b", name="file_read", arguments="")],
+            [call(index=1, arguments='{"path":')],
+            [call(index=0, arguments='{"n": 1}')],
+            [call(index=1, arguments=' "x"}')],
+        ],
+        # each in one piece, all of them number 0
+        [
+            [call(index=0, id="a", name="wait", arguments='{"n": 1}')],
+            [call(index=0, id="b", name="file_read", arguments='{"path": "x"}')],
+        ],
+        # without a number, arguments as an object
+        [
+            [
+                call(id="a", name="wait", arguments={"n": 1}),
+                call(id="b", name="file_read", arguments={"path": "x"}),
+            ]
+        ],
+        # numbers with a gap, and the id said again with each piece
+        [
+            [call(index=1, id="a", name="wait", arguments='{"n":')],
+            [call(index=1, id="a", arguments=" 1}")],
+            [call(index=3, id="b", name="file_read", arguments='{"path": "x"}')],
+        ],
+    ],
 )
-def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        OpenAIClient(**options)
+async def test_tools_are_put_together_however_a_server_cuts_them(
+    stage: Stage, calls: list[Any]
+) -> None:
+    stage.server.answers = [OPENAI.streamed(*(chunk({"tool_calls": each}) for each in calls))]
+    async with stage.client() as llm:
+        response = (await streamed(llm, USING_TOOLS))[1]
+    assert response.tool_uses == (
+        ToolUse(id="a", name="wait", arguments={"n": 1}),
+        ToolUse(id="b", name="file_read", arguments={"path": "x"}),
+    )
+
+
+async def test_tools_without_an_id_get_one_each(stage: Stage) -> None:
+    calls = [call(name="wait", arguments={}), call(name="wait")]
+    stage.server.answers = [OPENAI.streamed(chunk({"tool_calls": calls}))]
+    async with stage.client() as llm:
+        response = (await streamed(llm, USING_TOOLS))[1]
+    assert [each.id for each in response.tool_uses] == ["call_1", "call_2"]
+
+
+async def test_a_finish_reason_that_does_not_fit_changes_nothing(stage: Stage) -> None:
+    """Some servers say "stop" also when tools are to be run."""
+    stage.server.answers = [OPENAI.whole(None, Asks("a", "wait"), finish="stop")]
+    async with stage.client() as llm:
+        assert (await llm.complete(USING_TOOLS)).stop_reason == "tool_use"
+
+
+async def test_an_error_in_the_place_of_an_answer_is_told(stage: Stage) -> None:
+    for error in ("no memory", {"message": "no memory"}):
+        stage.server.answers = [raw(200, {"error": error})]
+        text = await error_of(stage.client())
+        assert text == f"{stage.name} failed while it answered: no memory"
+
+
+async def test_an_http_client_of_ones_own_is_used_and_stays_open(stage: Stage) -> None:
+    import openai
+
+    stage.server.answers = [OPENAI.whole("x")]
+    async with openai.DefaultAsyncHttpxClient(headers={"X-Mine": "1"}) as http_client:
+        async with stage.client(http_client=http_client) as llm:
+            await llm.complete(QUESTION)
+        assert not http_client.is_closed
+    assert stage.server.headers[0]["x-mine"] == "1"
+
+
+async def test_a_failed_entry_leaves_nothing_to_use(stage: Stage) -> None:
+    llm = stage.client(model=None)
+    with pytest.raises(LLMError):
+        async with llm:
+            raise AssertionError("entered")
+    with pytest.raises(RuntimeError, match="async with"):
+        await llm.complete(QUESTION)

@@ -110,8 +110,9 @@ def add_llm_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default="offline",
         help="the model that plans: offline (rules; needs no network and no key), openai or "
-        "openai:MODEL (needs OPENAI_API_KEY and the extra trio_agent_rt[openai]); "
-        "default: %(default)s",
+        "openai:MODEL (needs the extra trio_agent_rt[openai] and OPENAI_API_KEY or "
+        "OPENAI_BASE_URL), anthropic or anthropic:MODEL (the same with ANTHROPIC); several, "
+        "joined with commas, are asked until one answers; default: %(default)s",
     )
 
 

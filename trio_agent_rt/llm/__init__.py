@@ -10,17 +10,22 @@ from ..agent.llm import (
     Usage,
     WholeAnswers,
 )
+from .anthropic import AnthropicClient
+from .fallback import FallbackClient
 from .offline import OfflineClient
 from .openai import OpenAIClient
-from .registry import KNOWN_LLMS, create_llm
+from .registry import KNOWN_LLMS, NamedLLM, create_llm
 
 __all__ = [
     "KNOWN_LLMS",
+    "AnthropicClient",
     "ChatMessage",
+    "FallbackClient",
     "LLMClient",
     "LLMRequest",
     "LLMResponse",
     "LLMStream",
+    "NamedLLM",
     "OfflineClient",
     "OpenAIClient",
     "ToolUse",

@@ -15,15 +15,15 @@ from ...agent import create_agent
 from ...agent.tools import default_tools
 from ...clients import AgentClient, ClientTask, open_websocket_client
 from ...errors import AgentRTError
-from ...llm import OfflineClient
+from ...llm import LLMClient, create_llm
 from ...protocol import TaskCompleted
 from ...realtime import RealtimeAgent
 from ...transports import serve_websocket
-from ..endings import ExitCode, exit_code_of
+from ..endings import Complaint, ExitCode, exit_code_of
 from ..interrupts import Interrupts
 from ..lines import clean, count
 from ..opening import invocation, open_stage
-from ..options import AddParser
+from ..options import AddParser, add_llm_option
 from ..view import Stage, follow_task
 from .table import put_table
 
@@ -44,6 +44,7 @@ def add_demo(add_parser: AddParser) -> None:
     parser.add_argument(
         "--file", metavar="CSV", help="a table of yours; default: one that ships with the program"
     )
+    add_llm_option(parser)
     parser.set_defaults(command=demo)
 
 
@@ -51,8 +52,13 @@ async def demo(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode:
     """Show it all; ends with the first thing that does not go as it should.
 
     Raises:
-        Complaint: when the file cannot be used.
+        Complaint: when the file cannot be used, or there is no such model.
+        LLMError: when the model cannot be used.
     """
+    try:
+        llm = create_llm(options.llm)
+    except ValueError as exc:
+        raise Complaint(str(exc)) from None
     # Made, used and removed within moments: nothing here is worth a thread.
     folder = tempfile.mkdtemp(prefix="trio-agent-rt-demo-")
     remove = functools.partial(shutil.rmtree, folder, ignore_errors=True)
@@ -61,18 +67,20 @@ async def demo(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode:
             name = put_table(options.file, Path(folder))
             remark = "nobody is at a keyboard, so the demo says yes itself"
             with open_stage(options, interrupts, unasked="approve", remark=remark) as stage:
-                return await _show(stage, Path(folder), name)
+                async with llm:
+                    return await _show(stage, Path(folder), name, llm)
     finally:
         remove()
 
 
-async def _show(stage: Stage, folder: Path, name: str) -> ExitCode:
-    agent = create_agent(llm=OfflineClient(), tools=default_tools(root=folder))
+async def _show(stage: Stage, folder: Path, name: str, llm: LLMClient) -> ExitCode:
+    agent = create_agent(llm=llm, tools=default_tools(root=folder))
+    planner = "rules, not with a language model" if llm.name == "offline" else llm.name
     async with RealtimeAgent(agent) as realtime, trio.open_nursery() as nursery:
         address = await nursery.start(functools.partial(serve_websocket, realtime, port=0))
         stage.screen.note(
             f"A server listens at {address.url}, in this process; what follows came to a client "
-            "of it, over a WebSocket. The agent plans with rules, not with a language model."
+            f"of it, over a WebSocket. The agent plans with {planner}."
         )
         async with open_websocket_client(address.url) as client:
             code = await _report(stage, client, folder, name)

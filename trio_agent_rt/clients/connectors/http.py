@@ -14,19 +14,18 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Self, cast
 
 import httpcore
 import httpx
 import trio
 
-from ...streams import BoundedStream, Readable
+from ...streams import BoundedStream, Draining, Readable
 from .dialing import WRITE_TIMEOUT, Dial, open_stream
 from .url import ServerURL
 
-__all__ = ["BROKEN", "Draining", "HTTPClient", "Wire", "read_body", "wire_of"]
+__all__ = ["BROKEN", "HTTPClient", "Wire", "read_body", "wire_of"]
 
 BROKEN: tuple[type[Exception], ...] = (
     httpcore.NetworkError,
@@ -50,8 +49,6 @@ _CLOSE_TIMEOUT = 1.0
 
 _MAX_OPENING_BYTES = 64 * 1024
 """How much to keep of what a peer sent first, to tell what it is."""
-
-T = TypeVar("T")
 
 
 class Wire(httpcore.AsyncNetworkStream):
@@ -278,32 +275,6 @@ def _as_bytes(headers: Mapping[str, str]) -> dict[bytes, bytes]:
         name.lower().encode("ascii"): value.strip().encode("latin-1")
         for name, value in headers.items()
     }
-
-
-class Draining(Generic[T]):
-    """An async generator of httpx, to be used with `async with` and left at any point.
-
-    It stands on a tower of others, and closing the topmost leaves the rest to the garbage
-    collector, which complains. A tower that is cancelled while it waits falls as one: so
-    it is asked for more until it would have to wait.
-    """
-
-    def __init__(self, iterator: AsyncIterator[T]) -> None:
-        self._iterator = iterator
-
-    async def __aenter__(self) -> AsyncIterator[T]:
-        return self._iterator
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with trio.CancelScope(shield=True) as scope, suppress(Exception):
-            scope.cancel(reason="the rest is not wanted")
-            async for _ in self._iterator:
-                pass
 
 
 async def read_body(response: httpx.Response, max_bytes: int, into: bytearray) -> None:

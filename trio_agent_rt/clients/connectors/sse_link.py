@@ -51,10 +51,11 @@ from ...protocol import (
     decode_http_answer,
     encode_http_command,
 )
+from ...streams import Draining
 from ..afresh import afresh
 from .base import Attachment, Link, LinkClosed
 from .handshake import refusal, rejection, too_late, unfinished_handshake
-from .http import BROKEN, Draining, HTTPClient, read_body, wire_of
+from .http import BROKEN, HTTPClient, read_body, wire_of
 from .sse import SSEConnector
 from .url import ServerURL
 

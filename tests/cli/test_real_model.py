@@ -1,0 +1,65 @@
+"""A real model is used with two variables of the environment alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ..llm.openai_server import OPENAI
+from ..llm.provider_server import ProviderServer, provider_server
+from .processes import run_program
+
+STEP = {"id": "a", "name": "Count", "tool": "math_evaluate", "arguments": {"expression": "6*7"}}
+WAIT = {"id": "a", "name": "Wait", "tool": "wait", "arguments": {"seconds": 30}}
+KEY = "sk-very-secret-0123456789"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ProviderServer]:
+    async with provider_server(OPENAI) as opened:
+        opened.models = ["llama"]
+        yield opened
+
+
+def variables(server: ProviderServer) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": KEY}
+
+
+async def test_run_plans_and_sums_up_with_the_first_model_of_the_server(
+    server: ProviderServer,
+) -> None:
+    plan = json.dumps({"steps": [STEP]})
+    server.answers = [OPENAI.whole(plan), OPENAI.whole("It is 42, of course.")]
+    done = await run_program("run", "what is 6*7", "--llm", "openai", env=variables(server))
+    assert (done.code, done.err) == (0, "")
+    assert "It is 42, of course." in done.out
+    assert KEY not in done.out
+    assert server.models_asked == 1
+    assert {each["model"] for each in server.asked} == {"llama"}
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+
+
+async def test_the_demo_says_which_model_plans(server: ProviderServer, tmp_path: Path) -> None:
+    plans = [json.dumps({"steps": [each]}) for each in (STEP, WAIT)]
+    server.answers = [OPENAI.whole(plans[0]), OPENAI.whole("Done."), OPENAI.whole(plans[1])]
+    done = await run_program("demo", "--llm", "openai", cwd=tmp_path, env=variables(server))
+    assert (done.code, done.err) == (0, "")
+    assert "plans with openai:llama" in done.out
+
+
+async def test_a_server_that_is_not_there_is_said_at_once() -> None:
+    gone = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    done = await run_program("serve", "--port", "0", "--llm", "openai", env=gone)
+    assert done.code == 3
+    assert "127.0.0.1:9 cannot be reached: nothing listens there" in done.err
+
+
+async def test_the_next_model_is_asked_and_the_screen_says_why(server: ProviderServer) -> None:
+    server.answers = [OPENAI.failure(401, f"bad key {KEY}")]
+    done = await run_program("run", "what is 6*7", "--llm", "openai,offline", env=variables(server))
+    assert done.code == 0
+    assert "openai:llama failed: " in done.out + done.err
+    assert KEY not in done.out + done.err

@@ -1,0 +1,5 @@
+"""OpenAI, and every server that speaks its chat format."""
+
+from .client import OpenAIClient
+
+__all__ = ["OpenAIClient"]
