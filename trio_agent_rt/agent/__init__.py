@@ -12,12 +12,19 @@ from .llm import (
 )
 from .planning import (
     PLAN_SCHEMA,
+    PROMPT_VERSION,
+    ConditionalStep,
     Execution,
     Executor,
+    LLMStep,
+    LoopStep,
+    ParallelStep,
     PlannedStep,
     PlanningAgent,
+    ToolStep,
     create_agent,
     parse_plan,
+    shown_steps,
 )
 from .run import Answer, TaskRun
 from .step import Step
@@ -34,17 +41,22 @@ from .tool import Tool, ToolCall, ToolSet, tool
 
 __all__ = [
     "PLAN_SCHEMA",
+    "PROMPT_VERSION",
     "AbandonTool",
     "Answer",
     "AsyncTool",
     "ChatMessage",
     "Command",
+    "ConditionalStep",
     "Execution",
     "Executor",
     "LLMClient",
     "LLMRequest",
     "LLMResponse",
+    "LLMStep",
     "LLMStream",
+    "LoopStep",
+    "ParallelStep",
     "PlannedStep",
     "PlanningAgent",
     "ProcessResult",
@@ -55,6 +67,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolSet",
+    "ToolStep",
     "ToolUse",
     "Usage",
     "WholeAnswers",
@@ -64,5 +77,6 @@ __all__ = [
     "run_abandoned",
     "run_in_thread",
     "run_process",
+    "shown_steps",
     "tool",
 ]

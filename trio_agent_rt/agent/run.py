@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import attrs
@@ -42,6 +42,7 @@ from ..protocol import (
 )
 from .cleanup import Cleanup, CleanupRecord
 from .confirmation import Confirmation, Decision
+from .llm import Usage
 from .step import Step, current_step
 from .tool import ToolSet
 
@@ -96,6 +97,8 @@ class TaskRun:
         """Ids of the steps that have ended well, in order."""
         self.interrupted_steps: list[str] = []
         """Ids of the steps that the cancel of the task has interrupted, in order."""
+        self.usage: Usage = Usage()
+        """The tokens that language models took for it, as far as the agent has told."""
         self._emit = emit
         self._wall_clock = wall_clock
         self._view = TaskView(task_id)
@@ -114,6 +117,15 @@ class TaskRun:
     def running_steps(self) -> list[str]:
         """Ids of the steps that run now."""
         return list(self._view.running)
+
+    @property
+    def planned_steps(self) -> Sequence[PlanStep]:
+        """The steps of its plan, in order, as they stand now."""
+        return tuple(self._view.steps.values())
+
+    def add_usage(self, usage: Usage) -> None:
+        """Count the tokens that one more answer of a language model took."""
+        self.usage += usage
 
     def plan(self, steps: Iterable[PlanStep | str], *, plan_id: str | None = None) -> Plan:
         """Say what the task is going to do, or going to do instead.
