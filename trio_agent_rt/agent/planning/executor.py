@@ -99,14 +99,15 @@ class Executor:
         async with trio.open_nursery() as nursery:
             while True:
                 self._skip_orphans(work.run, waiting, scope)
-                step = next((each for each in waiting if _can_start(each, scope, work)), None)
+                free = [each for each in waiting if _is_free(each, scope)]
+                step = next((each for each in free if work.room >= _room(each)), None)
                 if step is not None:
                     waiting.remove(step)
                     running.add(step.id)
                     work.room -= _room(step)
                     # Trio runs new Trio tasks in any order: wait for each one's start.
                     await nursery.start(self._run_step, work, step, scope, running)
-                elif running:
+                elif running or free:  # what takes the room may be inside another step
                     await work.changed.park()
                 else:
                     break
@@ -214,5 +215,5 @@ def _room(step: PlannedStep) -> int:
     return 1 if isinstance(step, ToolStep | LLMStep) else 0
 
 
-def _can_start(step: PlannedStep, scope: Scope, work: _Work) -> bool:
-    return work.room >= _room(step) and all(each in scope.outputs for each in step.depends_on)
+def _is_free(step: PlannedStep, scope: Scope) -> bool:
+    return all(each in scope.outputs for each in step.depends_on)
