@@ -30,7 +30,7 @@ _BRACED = re.compile(r"\{\{([^{}]*)\}\}")
 _STAND_IN = re.compile(r"__reference_(\d+)__")
 _STRING = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _ODD_ESCAPE = re.compile(r"""\\(?![\\'"nt])""")
-_GLUED = re.compile(r"(?<![\w.])(?>[\d.]+)[^\W\d]")
+_GLUED = re.compile(r"(?<![\w.])(?>\.?\d[\d.]*(?:[eE][+-]?\d+)?)[^\W\d]")
 """A number with a name right behind it, on which Python's parser would warn."""
 
 Evaluate: TypeAlias = Callable[[Scope], object]

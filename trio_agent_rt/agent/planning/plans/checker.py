@@ -80,9 +80,8 @@ class Checker:
         checked: list[PlannedStep] = []
         needed_outside = set[str]()
         for number, each in enumerate(listed):
-            place = Place(
-                order=order, before=number if in_order else None, above=above, **inherited
-            )
+            before = number if in_order else None
+            place = Place(step_id=each.id, order=order, before=before, above=above, **inherited)
             try:
                 step, needed = self._step(each, place)
             except _Explained:
@@ -100,7 +99,7 @@ class Checker:
         """The step, and the ids that it needs, in order."""
         needed: dict[str, None] = {}
         for name in step.depends_on:
-            if not any(each.reaches(name) for each in place.outwards()):
+            if not place.sees(name):
                 raise _Explained(f"step {step.id!r} depends on {self._why_not(name, step, place)}")
             needed[name] = None
         _check_fields(step)
@@ -134,7 +133,7 @@ class Checker:
                         f"{'over a list ' if name == 'item' else ''}has one"
                     )
                 continue
-            if not any(above.reaches(name) for above in place.outwards()):
+            if not place.sees(name):
                 raise PlanError(f"{each.text} refers to {self._why_not(name, step, place)}")
             if each.path[:1] != ("output",):
                 raise PlanError(f"{each.text}: write {name}.output for what that step came to")
@@ -156,7 +155,7 @@ class Checker:
             if name == outer:
                 return f"{shown}, which it is inside of"
             outer = self.around[outer]
-        if any(name in above.order for above in place.outwards()):
+        if any(name in each.order for each in (place, *place.around())):
             return f"{shown}, which comes after it"
         return (
             f"{shown}, which is inside {self.around[name]!r}; from outside, "

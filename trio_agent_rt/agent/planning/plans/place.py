@@ -14,6 +14,7 @@ class Place:
     """One step's place in the list that it is in, and that list's place in the plan.
 
     Args:
+        step_id: its id; empty around the whole plan.
         order: where each step of the list stands.
         before: how many of them it may refer to, or None for all.
         above: the place of the step around the list.
@@ -21,6 +22,7 @@ class Place:
         index: whether there is a loop around it.
     """
 
+    step_id: str = ""
     order: Mapping[str, int]
     before: int | None = None
     above: Place | None = None
@@ -32,9 +34,15 @@ class Place:
         position = self.order.get(step_id)
         return position is not None and (self.before is None or position < self.before)
 
-    def outwards(self) -> Iterator[Place]:
-        """It, and the places around it."""
-        place: Place | None = self
+    def sees(self, step_id: str) -> bool:
+        """Whether it may refer to that step, beside it or beside a step around it."""
+        return self.reaches(step_id) or any(
+            each.reaches(step_id) and each.step_id != step_id for each in self.around()
+        )
+
+    def around(self) -> Iterator[Place]:
+        """The places of the steps around it, from the inside out."""
+        place = self.above
         while place is not None:
             yield place
             place = place.above
@@ -46,5 +54,5 @@ class Place:
             yield "item"
         if self.index:
             yield "index"
-        for each in self.outwards():
-            yield from filter(each.reaches, each.order)
+        for each in (self, *self.around()):
+            yield from filter(self.sees, each.order)
