@@ -41,13 +41,13 @@ class Execution:
         Raises:
             ToolError: when all outputs together are too large.
         """
-        self.kept_bytes += size_of(output, max_bytes - self.kept_bytes)
-        if self.kept_bytes > max_bytes:
-            self.kept_bytes = max_bytes
+        kept_bytes = self.kept_bytes + size_of(output, max_bytes - self.kept_bytes)
+        if kept_bytes > max_bytes:
             raise ToolError(
                 "its output cannot be kept: with it, the outputs of this task take more than "
                 f"{max_bytes:,} bytes"
             )
+        self.kept_bytes = kept_bytes
 
     def going_on(self) -> Execution:
         """What a plan that goes on from here begins with: all but the failures."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
@@ -31,6 +32,10 @@ __all__ = ["MAX_DEPTH", "Checker"]
 MAX_DEPTH = 40
 """How deep the arguments of a step may be nested; what viewers are told is cut at about
 that, and every walk through them stays far from Python's recursion limit."""
+
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What a name does not need: control characters, and what turns the direction of writing.
+Names stand in the middle of lines, in messages and in logs."""
 
 _FIELDS: Mapping[str, Sequence[str]] = {
     "tool": ("tool", "arguments"),
@@ -259,7 +264,7 @@ class _Explained(PlanError):
 def _common(step: StepJSON, kind: str, *, asks: bool = False) -> dict[str, Any]:
     return {
         "id": step.id,
-        "name": step.name.strip() or kind,
+        "name": " ".join(_UNSEEN.sub(" ", step.name).split()) or kind,
         "description": step.description,
         "need_confirmation": step.need_confirmation or asks,
         "timeout": step.timeout,
