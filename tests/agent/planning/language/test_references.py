@@ -217,3 +217,69 @@ def test_many_references_take_no_longer_than_their_number() -> None:
     start = time.process_time()
     assert resolve("{{a.output}} " * 50_000, {"a": 1}) == "1 " * 50_000
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"\{{a.output}}", "{{a.output}}"),
+        (r"\{{a.output}} is {{a.output.count}}", "{{a.output}} is 2"),
+        (r"<\{{\{{>", "<{{{{>"),
+        (r"\{{env.SECRET}}", "{{env.SECRET}}"),
+        (r"C:\x\{a}", r"C:\x\{a}"),
+    ],
+)
+def test_braces_that_are_meant_as_braces_are_written_with_a_backslash(
+    text: str, value: str
+) -> None:
+    assert referenced_steps(text) == [each for each in ["a"] if "<" not in text and "is" in text]
+    assert resolve(text, OUTPUTS) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{{env.SECRET}}", "{{env.SECRET}}: no output is called 'env'; there are: a, b, n,"),
+        ("{{a}}", "{{a}}: write a.output for what it came to"),
+        ("x {{a.outputs}}", "{{a.outputs}}: write a.output for what it came to"),
+        ("{{item}}", "{{item}}: there is no 'item' outside of a loop"),
+        ("{{index}}", "{{index}}: there is no 'index' outside of a loop"),
+        ("{{context.lang}}", "{{context.lang}}: context has no field 'lang'; it has: none"),
+        ("{{上海}}", "{{上海}}: no output is called '上海'"),
+        ("{{a.output[-3]}}", "{{a.output[-3]}}: a.output is an object, not a list"),
+        ("{{t.output[-3]}}", "{{t.output[-3]}}: t.output has 2 items, so there is no [-3]"),
+        ("{{a.output[x]}}", "{{a.output[x]}}: '[x]' leads nowhere; write .field or [0]"),
+        ('{{a.output["x]}}', "leads nowhere; write .field or [0]"),
+        ("{{a.output.x\x1b[31m}}", "'[31m' leads nowhere"),
+        ("{{a.output" + ".x" * 101 + "}}", "goes more than 100 parts deep"),
+    ],
+)
+def test_what_looks_like_a_reference_leads_somewhere_or_says_what_there_is(
+    text: str, complaint: str
+) -> None:
+    with pytest.raises(ToolError) as caught:
+        resolve(text, OUTPUTS)
+    assert complaint in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_names_are_looked_for_from_the_inside_out() -> None:
+    plan = Scope(outputs={"a": 1, "b": 2}, context={"x": [5]})
+    first = plan.iteration(0, "outer item")
+    first.outputs["x"] = "of the iteration"
+    inner = first.inside()
+    inner.outputs["b"] = "of the branch"
+    counted = inner.iteration(7)
+    text = "{{a.output}} {{b.output}} {{x.output}} {{item}} {{index}} {{context.x[0]}}"
+    assert resolve_in(text, counted) == "1 of the branch of the iteration outer item 7 5"
+    assert (plan.suffix, first.suffix, inner.suffix, counted.suffix) == ("", ".1", ".1", ".1.8")
+
+
+def test_one_long_text_cannot_be_brought_in_without_end() -> None:
+    outputs: dict[str, object] = {"a": "x" * 1_000_000, "b": ["x" * 200_000] * 10}
+    assert len(resolve("{{a.output}}" * 8, outputs)) == 8_000_000
+    start = time.process_time()
+    for texts in (["{{a.output}}." * 4] * 3, "{{b.output}}." * 10_000):
+        with pytest.raises(ToolError, match="bring in have more than 8,388,608 characters"):
+            resolve({"texts": texts}, outputs)
+    assert time.process_time() - start < 2

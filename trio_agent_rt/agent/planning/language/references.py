@@ -44,6 +44,9 @@ MAX_RESOLVED_CHARS = 8 * 1024 * 1024
 """What the references in the texts of one step may come to: one long text brought in many
 times must not fill the memory."""
 
+MAX_PARTS = 100
+"""Of one reference: nothing that is worth a name is deeper."""
+
 _BRACES = re.compile(r"\\(\{\{)|\{\{([^{}]*)\}\}")
 _LOOKS_LIKE_ONE = re.compile(r"[^\W\d][\w\-]*\s*(?:$|[.\[])|[\w\-]+\.output\b")
 _ROOT = re.compile(r"[\w\-]+")
@@ -83,6 +86,8 @@ def parse_reference(inner: str, text: str) -> Reference:
         field, index, *quoted = part.groups()
         path.append(int(index) if index else next(each for each in (field, *quoted) if each))
         position = part.end()
+        if len(path) > MAX_PARTS:
+            raise PlanError(f"{shorten(text)} goes more than {MAX_PARTS} parts deep")
     return Reference(shorten(text), root[0], tuple(path))
 
 
@@ -175,10 +180,12 @@ def descend(found: object, part: str | int, where: str) -> object:
             raise ToolError(f"{where} has {len(items)} items, so there is no [{part}]")
         return items[part]
     if not isinstance(found, Mapping):
-        raise ToolError(f"{where} is {kind_of(found)}, so it has no field {part!r}")
+        raise ToolError(f"{where} is {kind_of(found)}, so it has no field {shorten(part)!r}")
     fields = cast("Mapping[str, object]", found)
     if part not in fields:
-        raise ToolError(f"{where} has no field {part!r}; it has: {named(map(str, fields))}")
+        raise ToolError(
+            f"{where} has no field {shorten(part)!r}; it has: {named(map(str, fields))}"
+        )
     return fields[part]
 
 
