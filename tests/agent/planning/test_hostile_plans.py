@@ -115,7 +115,7 @@ def at_once(step_id: str, *steps: dict[str, Any]) -> dict[str, Any]:
 BIG = step("big", "repeat", text="x", times=1_000_000)
 HI = step("hi", "say", text="hi")
 
-HOSTILE: list[tuple[Any, str]] = [
+HOSTILE: list[tuple[Any, str | None]] = [
     # too many, too deep
     (plan(*(step(f"s{n}", "hang") for n in range(10_000))), "the plan has 10000 steps; at most 50"),
     (plan(at_once("p", *(step(f"s{n}", "hang") for n in range(10_000)))), "has 10001 steps"),

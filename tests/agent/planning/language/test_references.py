@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -20,8 +21,8 @@ TABLE = {"rows": [{"name": "Ann", "n": 1}, {"name": "Bob", "n": 2}], "count": 2,
 OUTPUTS: dict[str, object] = {"a": TABLE, "step-2": "text", "n": None, "t": (1, 2), "b": b"raw"}
 
 
-def resolve(value: object, outputs: dict[str, object]) -> Any:
-    return resolve_in(value, Scope(outputs=outputs))
+def resolve(value: object, outputs: Mapping[str, object]) -> Any:
+    return resolve_in(value, Scope(outputs=dict(outputs)))
 
 
 def referenced_steps(value: object) -> list[str]:
