@@ -10,15 +10,25 @@ import trio.testing
 
 from tests.agent.planning.script import TOOLS, plan, play, step
 from tests.agent.stage import NO, Stage
-from trio_agent_rt.agent import Executor, LLMRequest, LLMResponse, ToolUse, Usage, create_agent
+from trio_agent_rt.agent import (
+    Executor,
+    LLMRequest,
+    LLMResponse,
+    ToolCall,
+    ToolUse,
+    Usage,
+    create_agent,
+    tool,
+)
 from trio_agent_rt.agent.planning.kinds import llm as llm_module
 from trio_agent_rt.agent.planning.kinds.answers import checked_answer
-from trio_agent_rt.errors import LLMError
+from trio_agent_rt.errors import LLMError, ToolError
 from trio_agent_rt.protocol import (
     ConfirmationRequested,
     StepCompleted,
     StepFailed,
     StepOutput,
+    StepProgressed,
     StepStarted,
 )
 from trio_agent_rt.testing import ScriptedLLM
@@ -216,6 +226,29 @@ async def test_a_step_that_is_to_be_confirmed_shows_its_prompt() -> None:
     assert asked.reason == "llm — prompt: Tell them"
     assert [each.step_id for each in stage.all(StepStarted)] == ["m"]
     assert len(llm.requests) == 1
+
+
+async def test_under_a_cancel_what_a_called_tool_raises_is_kept_and_not_told_to_the_model() -> None:
+    @tool()
+    async def grumble(call: ToolCall) -> None:
+        """Do not stop well."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ToolError("could not stop well")
+
+    stage = Stage()
+    llm = ScriptedLLM(plan(ask(tools=["grumble"], maxRetries=3)), wants("grumble"), "Never.")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.play, create_agent(llm=llm, tools=[grumble]))
+        await stage.until(StepProgressed)
+        await trio.testing.wait_all_tasks_blocked()
+        stage.cancel()
+    assert [(each.error, each.will_retry) for each in stage.all(StepFailed)] == [
+        ("cancelled", False)
+    ]
+    assert stage.run.cleanup_record.detail == "m: could not stop well"
+    assert len(llm.requests) == 2
 
 
 async def test_the_tokens_of_all_answers_are_added_up() -> None:
