@@ -100,6 +100,13 @@ async def test_a_failure_inside_fails_the_step_around_it_and_skips_the_rest() ->
     assert set(skipped(stage)) == {"y", "no", "more", "z"}
 
 
+async def test_with_a_step_that_is_skipped_all_that_is_inside_it_is(autojump_clock: Clock) -> None:
+    lost = at_once(choice("true"), step_id="p", dependsOn=["a"])
+    stage, _, _ = await play(plan(step("a", "fail", why="no"), lost), max_replans=0)
+    reason = "skipped, because a did not succeed"
+    assert skipped(stage) == dict.fromkeys(["p", "c", "yes", "no", "more"], reason)
+
+
 async def test_a_condition_without_an_answer_fails_its_step_and_skips_what_is_inside() -> None:
     stage, _, completed = await play(
         plan(step("a", "say", text="x"), choice("a.output.n > 1")), max_replans=0
