@@ -207,6 +207,28 @@ def test_no_condition_takes_long(output: object, text: str) -> None:
     assert time.process_time() - start < 2
 
 
+@pytest.mark.parametrize(
+    ("output", "text", "complaint"),
+    [
+        (
+            "x" * 100_001,
+            "lower(a.output) == ''",
+            "a text of 100,001 characters is too long; 100,000",
+        ),
+        ([0] * 10_001, "1 in a.output", "a list of 10,001 items is too long; 10,000 are looked at"),
+        ([0] * 10_001, "a.output == [1]", "values with more than 10,000 parts are not compared"),
+        (10**4000, "a.output + 1 > 0", "the numbers get too large"),
+    ],
+    ids=range(4),
+)
+def test_what_is_too_large_to_be_looked_at_is_said_to_be(
+    output: object, text: str, complaint: str
+) -> None:
+    with pytest.raises(ToolError) as caught:
+        parse_condition(text).holds(Scope(outputs={"a": output}))
+    assert complaint in str(caught.value)
+
+
 def test_an_output_that_is_nested_without_end_is_no_answer() -> None:
     deep: list[Any] = []
     for _ in range(sys.getrecursionlimit() * 2):
