@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.agent.stage import Stage
-from trio_agent_rt.agent import TaskRun
+from trio_agent_rt.agent import TaskRun, Usage
 from trio_agent_rt.protocol import (
     PlanCreated,
     PlanStep,
@@ -276,4 +276,25 @@ async def test_a_status_under_a_cancel_says_so_until_the_end_is_decided() -> Non
         ("planning", True),
         ("executing", True),
         ("complete", None),
+    ]
+
+
+async def test_the_tokens_of_several_answers_are_added_up() -> None:
+    run = Stage().run
+    assert run.usage == Usage()
+    run.add_usage(Usage(input_tokens=3, output_tokens=1))
+    run.add_usage(Usage(input_tokens=4))
+    assert run.usage == Usage(input_tokens=7, output_tokens=1)
+
+
+async def test_the_steps_of_the_plan_can_be_seen_as_they_stand() -> None:
+    run = Stage().run
+    assert run.planned_steps == ()
+    run.set_state("executing", "Running")
+    run.plan(["a", "b"])
+    async with run.step("a"):
+        assert [each.status for each in run.planned_steps] == ["running", "pending"]
+    assert [(each.name, each.status) for each in run.planned_steps] == [
+        ("a", "success"),
+        ("b", "pending"),
     ]

@@ -9,6 +9,7 @@ A comment on the line before a block says what a test does with it:
 <!-- test: client NAME -->    a program that is run against that server
 <!-- test: command -->        JSON that a client sends
 <!-- test: event -->          JSON that a server sends
+<!-- test: plan -->           JSON of a plan
 <!-- test: page -->           JavaScript of a page; see tests/browser
 <!-- test: nginx -->          a configuration of nginx; see tests/nginx
 ```

@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 import trio
 
 from tests.clients.serving import OVER_SSE, OVER_WEBSOCKET, Over
-from tests.llm.openai_server import fake_openai, hang
+from tests.llm.openai_server import OPENAI
+from tests.llm.provider_server import hang, provider_server
 from trio_agent_rt.agent import (
     ChatMessage,
     LLMRequest,
@@ -149,25 +150,25 @@ async def _() -> AsyncGenerator[Enter]:
 @asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     question = LLMRequest(messages=[ChatMessage(role="user", content="Say it.")])
-    with fake_openai() as fake:
+    async with (
+        provider_server(OPENAI) as fake,
+        OpenAIClient(api_key="a-key", base_url=fake.url, model="m", max_retries=0) as llm,
+        trio.open_nursery() as nursery,
+    ):
         fake.answers = [hang]
-        async with (
-            OpenAIClient(api_key="a-key", base_url=fake.url, max_retries=0) as llm,
-            trio.open_nursery() as nursery,
-        ):
 
-            async def enter(block: Block) -> None:
-                async def notice() -> None:
-                    await trio.to_thread.run_sync(fake.hanging.wait)
-                    await block()
+        async def enter(block: Block) -> None:
+            async def notice() -> None:
+                await fake.hanging.wait()
+                await block()
 
-                nursery.start_soon(notice)
-                await llm.complete(question)
+            nursery.start_soon(notice)
+            await llm.complete(question)
 
-            try:
-                yield enter
-            finally:
-                fake.hanging.set()
+        try:
+            yield enter
+        finally:
+            fake.hanging.set()
             nursery.cancel_scope.cancel()
 
 

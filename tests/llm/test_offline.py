@@ -13,8 +13,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_agent_rt.agent import ChatMessage, LLMRequest, ToolSet, parse_plan
-from trio_agent_rt.agent.planning.references import resolve
+from trio_agent_rt.agent import ChatMessage, LLMRequest, ToolSet, ToolStep, parse_plan
+from trio_agent_rt.agent.planning.language import Scope, resolve
 from trio_agent_rt.agent.tools import default_tools
 from trio_agent_rt.errors import LLMError
 from trio_agent_rt.llm import OfflineClient
@@ -344,7 +344,9 @@ async def test_a_plan_runs_on_the_default_tools(tmp_path: Path) -> None:
         "然后在 销售.csv 中查找 北"
     )
     for step in parse_plan(json.dumps(await plan(task)), tools, max_steps=50):
-        outputs[step.id] = await tools[step.tool].run(Quiet(), resolve(step.arguments, outputs))
+        assert isinstance(step, ToolStep)
+        arguments = resolve(step.arguments, Scope(outputs=outputs))
+        outputs[step.id] = await tools[step.tool].run(Quiet(), arguments)
     assert "| 金额 | 2 | 0 | 4 | 3 | 5 | 8 |" in (tmp_path / "销售_report.md").read_text("utf-8")
     assert (tmp_path / "和.txt").read_text("utf-8") == "1+1 = 2\n"
     assert outputs["step_9"]["count"] == 1

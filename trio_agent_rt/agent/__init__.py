@@ -13,12 +13,19 @@ from .llm import (
 )
 from .planning import (
     PLAN_SCHEMA,
+    PROMPT_VERSION,
+    ConditionalStep,
     Execution,
     Executor,
+    LLMStep,
+    LoopStep,
+    ParallelStep,
     PlannedStep,
     PlanningAgent,
+    ToolStep,
     create_agent,
     parse_plan,
+    shown_steps,
 )
 from .run import Answer, TaskRun
 from .step import Step
@@ -36,12 +43,14 @@ from .tool import Tool, ToolCall, ToolSet, tool
 
 __all__ = [
     "PLAN_SCHEMA",
+    "PROMPT_VERSION",
     "AbandonTool",
     "Answer",
     "AsyncTool",
     "AutoConfirm",
     "ChatMessage",
     "Command",
+    "ConditionalStep",
     "ConfirmationPolicy",
     "Decision",
     "Execution",
@@ -49,7 +58,10 @@ __all__ = [
     "LLMClient",
     "LLMRequest",
     "LLMResponse",
+    "LLMStep",
     "LLMStream",
+    "LoopStep",
+    "ParallelStep",
     "PlannedStep",
     "PlanningAgent",
     "ProcessResult",
@@ -61,6 +73,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolSet",
+    "ToolStep",
     "ToolUse",
     "Usage",
     "WholeAnswers",
@@ -71,5 +84,6 @@ __all__ = [
     "run_abandoned",
     "run_in_thread",
     "run_process",
+    "shown_steps",
     "tool",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import cast
 
 import trio
 
 from ..errors import AgentRTError
 
-__all__ = ["came_of_cancel", "describe_error", "is_cancelled"]
+__all__ = ["came_of_cancel", "describe_error", "is_cancelled", "is_under_cancel"]
 
 MAX_ERROR_CHARS = 2000
 """An error's text is for people to read; what is longer is a dump."""
@@ -32,6 +33,11 @@ def came_of_cancel(exc: BaseException) -> bool:
             seen.add(id(each))
             left += [*_members(each), each.__cause__, each.__context__]
     return False
+
+
+def is_under_cancel() -> bool:
+    """Whether the running code is cancelled: nothing is begun or tried again there."""
+    return trio.current_effective_deadline() == -inf
 
 
 def describe_error(exc: BaseException) -> str:

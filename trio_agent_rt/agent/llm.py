@@ -34,8 +34,9 @@ __all__ = [
     "WholeAnswers",
 ]
 
-Purpose: TypeAlias = Literal["plan", "summary", "text"]
-"""What an answer is for: a plan of steps, the closing words of a task, or free text."""
+Purpose: TypeAlias = Literal["plan", "replan", "summary", "text"]
+"""What an answer is for: a plan of steps; another plan, because one was invalid or a step of
+it has failed; the closing words of a task; or free text."""
 
 StopReason: TypeAlias = Literal["end", "length", "tool_use"]
 """Why a model stopped: it was done, it ran out of tokens, or it wants tools to be run."""

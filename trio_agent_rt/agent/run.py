@@ -15,7 +15,7 @@ async def agent(task: str, run: TaskRun) -> object:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import attrs
@@ -109,6 +109,15 @@ class TaskRun:
     def running_steps(self) -> list[str]:
         """Ids of the steps that run now."""
         return list(self._view.running)
+
+    @property
+    def planned_steps(self) -> Sequence[PlanStep]:
+        """The steps of its plan, in order, as they stand now."""
+        return tuple(self._view.steps.values())
+
+    def add_usage(self, usage: Usage) -> None:
+        """Count the tokens that one more answer of a language model took."""
+        self.usage += usage
 
     def plan(self, steps: Iterable[PlanStep | str], *, plan_id: str | None = None) -> Plan:
         """Say what the task is going to do, or going to do instead.
@@ -251,7 +260,3 @@ class TaskRun:
         """Where a step stands, or None when the plan has none of that id."""
         step = self._view.steps.get(step_id)
         return None if step is None else step.status
-
-    def add_usage(self, usage: Usage) -> None:
-        """Add what a model has taken."""
-        self.usage += usage

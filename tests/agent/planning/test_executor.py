@@ -10,7 +10,7 @@ import trio.testing
 
 from tests.agent.planning.work import Workshop, failing, hang, planned
 from tests.agent.stage import NO, Stage
-from trio_agent_rt.agent import Executor, PlannedStep, TaskRun, ToolCall, ToolSet
+from trio_agent_rt.agent import Executor, TaskRun, ToolCall, ToolSet, ToolStep
 from trio_agent_rt.agent.failures import describe_error
 from trio_agent_rt.errors import PlanError, ToolError
 from trio_agent_rt.protocol import (
@@ -97,7 +97,7 @@ async def test_a_reference_that_leads_nowhere_fails_its_step(autojump_clock: Clo
     ],
 )
 async def test_steps_that_can_never_start_are_an_error(
-    steps: list[PlannedStep], autojump_clock: Clock
+    steps: list[ToolStep], autojump_clock: Clock
 ) -> None:
     shop = Workshop()
     stage = shop.stage(steps)

@@ -9,7 +9,7 @@ import trio.testing
 
 from tests.agent.planning.work import Workshop, failing, hang, planned
 from tests.agent.stage import Stage
-from trio_agent_rt.agent import PlannedStep, ToolCall
+from trio_agent_rt.agent import ToolCall, ToolStep
 from trio_agent_rt.errors import ToolError
 from trio_agent_rt.protocol import (
     StepFailed,
@@ -21,7 +21,7 @@ Clock = trio.testing.MockClock
 
 
 async def cancelled(
-    shop: Workshop, stage: Stage, steps: list[PlannedStep], cancel_at: float
+    shop: Workshop, stage: Stage, steps: list[ToolStep], cancel_at: float
 ) -> dict[str, tuple[str, bool]]:
     """Cancel at a moment; tells how each step that failed did."""
     async with trio.open_nursery() as nursery:

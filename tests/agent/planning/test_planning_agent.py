@@ -13,6 +13,7 @@ from tests.agent.planning.script import SAY, TOOLS, plan, play, step
 from tests.agent.stage import Stage
 from trio_agent_rt.agent import (
     PLAN_SCHEMA,
+    PROMPT_VERSION,
     ChatMessage,
     LLMRequest,
     PlanningAgent,
@@ -162,7 +163,7 @@ async def test_several_tasks_at_once_share_one_agent(autojump_clock: Clock) -> N
 def test_it_says_what_it_is() -> None:
     agent = create_agent(llm=ScriptedLLM(name="oracle"), tools=TOOLS)
     assert isinstance(agent, PlanningAgent)
-    assert repr(agent) == "<PlanningAgent llm=oracle tools=5>"
+    assert repr(agent) == f"<PlanningAgent llm=oracle tools=5 prompt={PROMPT_VERSION}>"
     assert [each.name for each in agent.tools] == ["add", "say", "fire", "fail", "hang"]
 
 
@@ -185,7 +186,7 @@ def test_it_says_what_it_is() -> None:
     ],
 )
 async def test_why_there_is_no_plan_is_told(answer: ScriptedAnswer, error: str) -> None:
-    stage, llm, completed = await play(answer, max_steps=3)
+    stage, llm, completed = await play(answer, max_steps=3, plan_attempts=1)
     assert completed.outcome == "failed"
     assert completed.error is not None
     assert completed.error.startswith(error)
@@ -209,7 +210,7 @@ async def test_a_step_that_fails_fails_the_task_and_names_it() -> None:
     assert completed.outcome == "failed"
     assert completed.error == "A (a): it is broken"
     assert isinstance(stage.error, TaskError)
-    assert [each.purpose for each in llm.requests] == ["plan"]
+    assert [each.purpose for each in llm.requests] == ["plan", "replan"]
 
 
 @pytest.mark.parametrize(

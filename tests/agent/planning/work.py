@@ -12,10 +12,10 @@ from tests.agent.stage import Stage
 from trio_agent_rt.agent import (
     Execution,
     Executor,
-    PlannedStep,
     TaskRun,
     Tool,
     ToolCall,
+    ToolStep,
 )
 from trio_agent_rt.protocol import TaskCompleted
 
@@ -24,7 +24,7 @@ __all__ = ["Workshop", "failing", "hang", "planned"]
 Work = Callable[[ToolCall], Awaitable[object]]
 
 
-def planned(step_id: str, *depends_on: str, **fields: Any) -> PlannedStep:
+def planned(step_id: str, *depends_on: str, **fields: Any) -> ToolStep:
     """A step that runs the tool of its own name."""
     usual: dict[str, Any] = {
         "name": step_id.upper(),
@@ -35,7 +35,7 @@ def planned(step_id: str, *depends_on: str, **fields: Any) -> PlannedStep:
         "timeout": None,
         "max_retries": 0,
     }
-    return PlannedStep(id=step_id, depends_on=list(depends_on), **{**usual, **fields})
+    return ToolStep(id=step_id, depends_on=list(depends_on), **{**usual, **fields})
 
 
 def failing(
@@ -95,10 +95,10 @@ class Workshop:
 
         return Tool(name=name, description="…", parameters={}, function=function, **fields)
 
-    def stage(self, steps: Sequence[PlannedStep], **tool_fields: Any) -> Stage:
+    def stage(self, steps: Sequence[ToolStep], **tool_fields: Any) -> Stage:
         return Stage(tools=[self.tool(each, **tool_fields) for each in {s.tool for s in steps}])
 
-    async def play(self, steps: Sequence[PlannedStep], stage: Stage | None = None) -> TaskCompleted:
+    async def play(self, steps: Sequence[ToolStep], stage: Stage | None = None) -> TaskCompleted:
         """Run a plan to its end, and see whether its events keep the contract."""
 
         async def agent(task: str, run: TaskRun) -> object:

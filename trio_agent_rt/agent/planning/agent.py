@@ -3,47 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
+import attrs
 import trio
-from attrs import evolve
 
-from ...errors import LLMError, PlanError, TaskError
-from ...protocol import to_jsonable
+from ...errors import LLMError, TaskError
 from ..confirming import AutoConfirm, ConfirmationPolicy
-from ..llm import ChatMessage, LLMClient, LLMRequest
+from ..failures import is_under_cancel
+from ..llm import LLMClient
 from ..run import Answer, TaskRun
 from ..tool import Tool, ToolSet
-from .executor import Execution, Executor
-from .plan import PLAN_SCHEMA, PlannedStep, parse_plan
+from .execution import Execution, failure_of, outcome_of
+from .executor import Executor
+from .planner import Planner, sum_up
+from .plans import PlannedStep, shown_steps
+from .prompts import PROMPT_VERSION
 
 __all__ = ["PlanningAgent", "create_agent"]
 
 _log = logging.getLogger(__name__)
-
-_PLAN_PROMPT = """\
-You plan tasks. Answer with a plan: steps that each run one of the tools below.
-- Use only these tools and their arguments. Give every step a short id (step_1, step_2, …) \
-and a name in the language of the task.
-- A step's argument may refer to what an earlier step returned: "{{step_1.output}}" or \
-"{{step_1.output.field[0]}}". A text that is exactly one reference becomes the value itself.
-- List in dependsOn the steps that must have ended before. Steps without a dependency on \
-each other run at the same time.
-- Set needConfirmation for what a person should agree to first.
-- If the tools cannot do the task, leave steps empty and say why in "error".
-
-Tools:
-"""
-
-_SUMMARY_PROMPT = """\
-Sum up in one to three sentences what this task came to, for the person who asked, in the \
-language of the task. State results, not how you got them. Invent nothing.
-"""
-
-_SUMMARY_OUTPUT_CHARS = 4000
-"""How much of each step's output a model is shown for the summary."""
 
 
 class PlanningAgent:
@@ -52,17 +32,24 @@ class PlanningAgent:
     It is an `async def agent(task, run)` like any other; see `create_agent`.
 
     Args:
-        llm: who plans and sums up.
+        llm: who plans, answers the plan's questions and sums up.
         tools: what the plan may use.
         executor: how steps are run.
         auto_confirm: decides in people's place where a step needs a confirmation, such as
             `AutoConfirm(["file_write"])`; None for what the executor says, which asks
             people unless told otherwise.
-        max_steps: how many steps a plan may have.
-        planning_timeout: seconds for the model to plan, and again to sum up.
+        max_steps: how many steps a plan may have, those inside others included.
+        planning_timeout: seconds for the model to plan, and again to plan anew or to sum up.
+        plan_attempts: how often a plan is asked for until it is valid: from the second
+            time on, the model is told what was wrong.
+        max_replans: how often the model may plan anew when a step has failed, being told
+            what had succeeded and what had not; 0 for never.
+        replan_after_rejection: whether it may do so although a person had said no to a
+            step, or had not answered.
 
     Raises:
-        ValueError: when `AutoConfirm` names a tool or a category that there is not.
+        ValueError: when `AutoConfirm` names a tool or a category that there is not, or a
+            number is too small.
     """
 
     def __init__(
@@ -74,19 +61,34 @@ class PlanningAgent:
         auto_confirm: ConfirmationPolicy | None = None,
         max_steps: int = 50,
         planning_timeout: float = 120.0,
+        plan_attempts: int = 2,
+        max_replans: int = 1,
+        replan_after_rejection: bool = False,
     ) -> None:
+        if plan_attempts < 1:
+            raise ValueError(f"plan_attempts must be 1 or more, not {plan_attempts}")
+        if max_replans < 0:
+            raise ValueError(f"max_replans must be 0 or more, not {max_replans}")
         self.llm = llm
         self.tools: ToolSet = ToolSet(tuple(tools))
+        self.prompt_version: str = PROMPT_VERSION
+        """Of the texts that the model is asked with."""
         self._executor = executor or Executor()
         if auto_confirm is not None:
-            self._executor = evolve(self._executor, auto_confirm=auto_confirm)
+            self._executor = attrs.evolve(self._executor, auto_confirm=auto_confirm)
         if isinstance(self._executor.auto_confirm, AutoConfirm):
             self._executor.auto_confirm.check(self.tools)
         self._max_steps = max_steps
         self._planning_timeout = planning_timeout
+        self._plan_attempts = plan_attempts
+        self._max_replans = max_replans
+        self._replan_after_rejection = replan_after_rejection
 
     def __repr__(self) -> str:
-        return f"<PlanningAgent llm={self.llm.name} tools={len(self.tools)}>"
+        return (
+            f"<PlanningAgent llm={self.llm.name} tools={len(self.tools)} "
+            f"prompt={self.prompt_version}>"
+        )
 
     async def __call__(self, task: str, run: TaskRun) -> Answer:
         """Run one task.
@@ -100,63 +102,58 @@ class PlanningAgent:
 
         Cancellation: every step that runs is interrupted; nothing runs on.
         """
-        steps = await self._plan(task, run)
-        run.plan(each.shown() for each in steps)
-        execution = await self._executor.execute(run, steps, tools=self.tools)
-        if execution.errors:
-            raise TaskError(_failure(steps, execution))
+        planner = Planner(
+            llm=self.llm,
+            tools=self.tools,
+            max_steps=self._max_steps,
+            attempts=self._plan_attempts,
+            timeout=self._planning_timeout,
+        )
+        work = _Work(run, steps=await planner.plan(task, run))
+        run.plan(shown_steps(work.steps))
+        await self._execute(work, work.steps)
+        for _ in range(self._max_replans):
+            if not work.execution.errors or not await self._go_on(planner, work):
+                break
+        if work.execution.errors:
+            raise TaskError(failure_of(work.steps, work.execution.errors))
         return Answer(
-            output=_output(steps, execution), summary=await self._summary(task, steps, execution)
+            output=outcome_of(work.steps, work.execution.outputs),
+            summary=await self._summary(work),
         )
 
-    async def _plan(self, task: str, run: TaskRun) -> list[PlannedStep]:
-        tools = msgspec.json.encode([to_jsonable(each) for each in self.tools.infos()]).decode()
-        messages = [
-            ChatMessage(role="system", content=_PLAN_PROMPT + tools),
-            ChatMessage(role="user", content=task),
-        ]
-        if run.context:
-            context = msgspec.json.encode(to_jsonable(run.context)).decode()
-            messages.insert(1, ChatMessage(role="user", content=f"Context: {context}"))
-        request = LLMRequest(
-            messages=messages,
-            purpose="plan",
-            schema=PLAN_SCHEMA,
-            schema_name="plan",
-            tools=self.tools.infos(),
+    async def _execute(self, work: _Work, steps: Sequence[PlannedStep]) -> None:
+        work.execution = await self._executor.execute(
+            work.run, steps, tools=self.tools, llm=self.llm, before=work.execution
         )
-        with trio.move_on_after(self._planning_timeout) as scope:
-            response = await self.llm.complete(request)
-            return parse_plan(response.text, self.tools, max_steps=self._max_steps)
-        assert scope.cancelled_caught
-        raise PlanError(f"{self.llm.name} had no plan within {self._planning_timeout:g} s")
 
-    async def _summary(
-        self, task: str, steps: Iterable[PlannedStep], execution: Execution
-    ) -> str | None:
+    async def _go_on(self, planner: Planner, work: _Work) -> bool:
+        """Run what the model plans instead of what has failed; tells whether it did."""
+        if work.execution.refused and not self._replan_after_rejection:
+            return False
+        failure = failure_of(work.steps, work.execution.errors)
+        work.run.set_state("planning", f"Planning anew: {failure}")
+        try:
+            steps = await planner.replan(work.run, work.steps, work.execution)
+        except TaskError as exc:
+            _log.info("no other plan from %s: %s", self.llm.name, exc)
+            return False
+        except Exception:
+            if is_under_cancel():
+                raise
+            _log.exception("no other plan from %s", self.llm.name)
+            return False
+        begun = [each for each in work.run.planned_steps if each.status != "pending"]
+        work.run.plan([*begun, *shown_steps(steps)])
+        work.steps = [*work.steps, *steps]
+        await self._execute(work, steps)
+        return True
+
+    async def _summary(self, work: _Work) -> str | None:
         """Closing words, or None: a task that has succeeded does not fail for them."""
-        done: list[Mapping[str, Any]] = [
-            {
-                "id": each.id,
-                "name": each.name,
-                "tool": each.tool,
-                "status": "success",
-                "output": to_jsonable(execution.outputs[each.id], max_chars=_SUMMARY_OUTPUT_CHARS),
-                "error": None,
-            }
-            for each in steps
-        ]
-        content = msgspec.json.encode({"task": to_jsonable(task), "steps": done}).decode()
-        request = LLMRequest(
-            messages=[
-                ChatMessage(role="system", content=_SUMMARY_PROMPT),
-                ChatMessage(role="user", content=content),
-            ],
-            purpose="summary",
-        )
         try:
             with trio.move_on_after(self._planning_timeout):
-                return (await self.llm.complete(request)).text.strip() or None
+                return await sum_up(self.llm, work.run, work.steps, work.execution)
         except LLMError as exc:
             _log.warning("no summary from %s: %s", self.llm.name, exc)
         except Exception:
@@ -164,6 +161,16 @@ class PlanningAgent:
         else:
             _log.warning("no summary from %s in %g s", self.llm.name, self._planning_timeout)
         return None
+
+
+@attrs.define
+class _Work:
+    """One task, so far."""
+
+    run: TaskRun
+    steps: Sequence[PlannedStep] = attrs.field(kw_only=True)
+    """All that were planned."""
+    execution: Execution = attrs.field(init=False, factory=Execution)
 
 
 def create_agent(*, llm: LLMClient, tools: Iterable[Tool], **options: Any) -> PlanningAgent:
@@ -175,23 +182,3 @@ def create_agent(*, llm: LLMClient, tools: Iterable[Tool], **options: Any) -> Pl
         options: as for `PlanningAgent`.
     """
     return PlanningAgent(llm=llm, tools=tools, **options)
-
-
-def _failure(steps: Iterable[PlannedStep], execution: Execution) -> str:
-    names = {each.id: each.name for each in steps}
-    first, error = next(iter(execution.errors.items()))
-    more = len(execution.errors) - 1
-    text = f"{names[first]} ({first}): {error}"
-    return (
-        f"{text} — {more} more step{'s' if more > 1 else ''} did not run to success"
-        if more
-        else text
-    )
-
-
-def _output(steps: Sequence[PlannedStep], execution: Execution) -> object:
-    needed = {each for step in steps for each in step.depends_on}
-    last = [each.id for each in steps if each.id not in needed]
-    if len(last) == 1:
-        return execution.outputs[last[0]]
-    return {each: execution.outputs[each] for each in last}

@@ -13,7 +13,7 @@ from ...agent.llm import LLMRequest, LLMResponse, WholeAnswers
 from ...errors import LLMError
 from .plan import NotUnderstood, PlanBuilder
 from .rules import RULES
-from .speech import NO_TEXT
+from .speech import NO_OTHER_PLAN, NO_TEXT
 from .summary import summarise
 from .words import clauses, language_of, lift
 
@@ -55,7 +55,7 @@ class OfflineClient(WholeAnswers):
         """Leave; there is nothing to close or to wait for."""
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
-        """A plan or a summary, by rules.
+        """A plan or a summary, by rules; asked for another plan, it says that it has none.
 
         Raises:
             LLMError: when there is no question, or a summary is asked of something else
@@ -68,6 +68,8 @@ class OfflineClient(WholeAnswers):
         if request.purpose == "plan":
             plan = plan_task(asked[-1], {each.name for each in request.tools})
             return LLMResponse(text=json.dumps(plan, ensure_ascii=False))
+        if request.purpose == "replan":
+            return LLMResponse(text=json.dumps({"error": NO_OTHER_PLAN}))
         if request.purpose == "summary":
             return LLMResponse(text=summarise(asked[-1]))
         return LLMResponse(text=NO_TEXT)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .words import Language
 
-__all__ = ["DISCLAIMER", "NO_TEXT", "REFUSALS", "STEP_NAMES", "say"]
+__all__ = ["DISCLAIMER", "NO_OTHER_PLAN", "NO_TEXT", "REFUSALS", "STEP_NAMES", "say"]
 
 STEP_NAMES: Mapping[str, Mapping[Language, str]] = {
     "file_read": {"en": "Read {0}", "zh": "读取 {0}"},
@@ -80,6 +80,9 @@ NO_TEXT = (
     "write free text. Choose a language model for that, “openai” for example."
 )
 """The answer to a request for free text."""
+
+NO_OTHER_PLAN = "the offline client follows fixed rules: it has no other plan than its first"
+"""Why it does not plan anew."""
 
 
 def say(

@@ -10,8 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_agent_rt.agent import PLAN_SCHEMA, PlannedStep, Tool, ToolCall, ToolSet, parse_plan, tool
-from trio_agent_rt.agent.planning.plan import MAX_DEPTH, MAX_PLAN_CHARS
+from trio_agent_rt.agent import (
+    PLAN_SCHEMA,
+    PlannedStep,
+    Tool,
+    ToolCall,
+    ToolSet,
+    ToolStep,
+    parse_plan,
+    tool,
+)
+from trio_agent_rt.agent.planning.plans.checker import MAX_DEPTH
+from trio_agent_rt.agent.planning.plans.parse import MAX_PLAN_CHARS
 from trio_agent_rt.errors import PlanError
 
 
@@ -72,7 +82,7 @@ def test_a_full_step() -> None:
         maxRetries=4,
     )
     (found,) = parsed(plan(full))
-    assert found == PlannedStep(
+    assert found == ToolStep(
         id="load",
         name="Load it",
         description="from disk",
@@ -90,6 +100,7 @@ def test_a_full_step() -> None:
 
 def test_the_least_that_is_a_plan() -> None:
     (found,) = parsed('{"steps":[{"id":"a","tool":"bare"}]}')
+    assert isinstance(found, ToolStep)
     assert (found.name, found.description, found.arguments) == ("bare", "", {})
     assert (found.need_confirmation, found.timeout, found.max_retries) == (False, None, 0)
 
@@ -111,6 +122,7 @@ def test_a_tool_that_needs_a_confirmation_gets_one_whatever_the_plan_says() -> N
 )
 def test_how_often_a_step_may_be_tried_again(fields: dict[str, Any], retries: int) -> None:
     (found,) = parsed(plan(step(**fields)))
+    assert isinstance(found, ToolStep)
     assert found.max_retries == retries
 
 
@@ -165,7 +177,7 @@ def test_a_markdown_fence_is_taken_off(text: str) -> None:
         ("[]", "the plan does not follow its schema: Expected `object`, got `array`"),
         ("null", "the plan does not follow its schema: Expected `object`, got `null`"),
         ('{"steps":{}}', "the plan does not follow its schema: Expected `array`, got `object`"),
-        ('{"steps":[{"id":"a"}]}', "missing required field `tool` - at `$.steps[0]`"),
+        ('{"steps":[{"id":"a"}]}', "step 'a': a step of the type 'tool' needs 'tool'"),
         (plan(step("a b")), "the plan does not follow its schema: Expected `str` matching regex"),
         (plan(step("")), "the plan does not follow its schema: Expected `str` matching regex"),
         (plan(step("a" * 65)), "Expected `str` matching regex"),
@@ -182,7 +194,8 @@ def test_a_markdown_fence_is_taken_off(text: str) -> None:
         (plan(error="I cannot fly"), "I cannot fly"),
         (plan(step(), error="I cannot fly"), "I cannot fly"),
         (plan(step(), step()), "two steps have the id 'a'"),
-        (plan(step(type="llm")), "step 'a' is of the type 'llm'; only 'tool' can be run"),
+        (plan(step(type="llm")), "step 'a': 'tool' is for the type 'tool'; it is of 'llm'"),
+        (plan(step(type="shell")), "Invalid enum value 'shell' - at `$.steps[0].type`"),
         (
             plan(step(tool="fly")),
             "step 'a' wants the tool 'fly'; the tools are: read, write, free, bare",
@@ -202,7 +215,7 @@ def test_a_markdown_fence_is_taken_off(text: str) -> None:
         (plan(step(dependsOn=["b"])), "step 'a' depends on 'b', which is not in the plan"),
         (
             plan(step(arguments={"x": "{{b.output}}"})),
-            "step 'a' depends on 'b', which is not in the plan",
+            "step 'a': {{b.output}} refers to 'b', which is not in the plan; there are: context, a",
         ),
         (plan(step(dependsOn=["a"])), "the steps wait for each other: a → a"),
         (plan(step(arguments={"x": "{{a.output}}"})), "the steps wait for each other: a → a"),
@@ -322,12 +335,13 @@ def test_whatever_a_model_writes_is_a_plan_or_a_plan_error(text: str) -> None:
     assert len(set(ids)) == len(ids)
     for number, each in enumerate(steps):
         assert set(each.depends_on) <= set(ids[:number])
+        assert isinstance(each, ToolStep)
         assert each.tool in TOOLS
 
 
 def test_the_schema_says_what_is_checked() -> None:
     schema: Any = json.loads(json.dumps(PLAN_SCHEMA))
     (one,) = schema["$defs"].values()
-    assert set(one["required"]) == {"id", "tool"}
+    assert one["required"] == ["id"]
     assert {"dependsOn", "needConfirmation", "maxRetries", "timeout"} <= one["properties"].keys()
     assert schema["properties"].keys() == {"steps", "error"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -12,11 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_agent_rt.agent.planning.references import referenced_steps, resolve
+from trio_agent_rt.agent.planning.language import Scope, references_in
+from trio_agent_rt.agent.planning.language import resolve as resolve_in
 from trio_agent_rt.errors import ToolError
 
 TABLE = {"rows": [{"name": "Ann", "n": 1}, {"name": "Bob", "n": 2}], "count": 2, "上海": True}
 OUTPUTS: dict[str, object] = {"a": TABLE, "step-2": "text", "n": None, "t": (1, 2), "b": b"raw"}
+
+
+def resolve(value: object, outputs: Mapping[str, object]) -> Any:
+    return resolve_in(value, Scope(outputs=dict(outputs)))
+
+
+def referenced_steps(value: object) -> list[str]:
+    return [each.root for each in references_in(value)]
 
 
 @pytest.mark.parametrize(
@@ -31,8 +41,10 @@ OUTPUTS: dict[str, object] = {"a": TABLE, "step-2": "text", "n": None, "t": (1, 
         ("{{n.output}}", None),
         ("{{t.output[1]}}", 2),
         ("no reference", "no reference"),
-        ("{{a.outputs}} {{a}} {{a.output.}} {{a.output[x]}}", ...),
-        ("{{a.output[-1]}}", ...),
+        ("{{t.output[-1]}}", 2),
+        ('{{a.output["rows"][0]}}', {"name": "Ann", "n": 1}),
+        ("{{a.output['rows'][0]['n']}}", 1),
+        ("{{}} {{ }} {{ a | upper }} {{#each a}} {{1}} {{a b}} {{!x}} {{.a}}", ...),
         ("{{a.output.rows[0]", ...),
         ("{ {a.output}}", ...),
         ("", ""),
@@ -85,7 +97,10 @@ class Secret:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("{{zzz.output}}", "{{zzz.output}}: step 'zzz' has no output"),
+        (
+            "{{zzz.output}}",
+            "{{zzz.output}}: no output is called 'zzz'; there are: a, b, e, n, s, step-2, t",
+        ),
         (
             "{{a.output.rows[0].age}}",
             "{{a.output.rows[0].age}}: a.output.rows[0] has no field 'age'; it has: n, name",
@@ -187,7 +202,7 @@ def test_whatever_the_arguments_are_they_are_resolved_or_refused(value: Any) -> 
         "{{a.output" + "[1]" * 100_000,
         "{{a.output" + " " * 200_000,
         "{{a.output." + "x" * 200_000 + "}",
-        "{{" + " " * 100_000 + "a" + " " * 100_000 + "}}",
+        "{{" + " " * 100_000 + "1" + " " * 100_000 + "}}",
         ("{{a.output" + "[9]" * 50) * 2_000,
     ],
     ids=range(10),
@@ -202,4 +217,70 @@ def test_no_text_takes_long(text: str) -> None:
 def test_many_references_take_no_longer_than_their_number() -> None:
     start = time.process_time()
     assert resolve("{{a.output}} " * 50_000, {"a": 1}) == "1 " * 50_000
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"\{{a.output}}", "{{a.output}}"),
+        (r"\{{a.output}} is {{a.output.count}}", "{{a.output}} is 2"),
+        (r"<\{{\{{>", "<{{{{>"),
+        (r"\{{env.SECRET}}", "{{env.SECRET}}"),
+        (r"C:\x\{a}", r"C:\x\{a}"),
+    ],
+)
+def test_braces_that_are_meant_as_braces_are_written_with_a_backslash(
+    text: str, value: str
+) -> None:
+    assert referenced_steps(text) == [each for each in ["a"] if "<" not in text and "is" in text]
+    assert resolve(text, OUTPUTS) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{{env.SECRET}}", "{{env.SECRET}}: no output is called 'env'; there are: a, b, n,"),
+        ("{{a}}", "{{a}}: write a.output for what it came to"),
+        ("x {{a.outputs}}", "{{a.outputs}}: write a.output for what it came to"),
+        ("{{item}}", "{{item}}: there is no 'item' outside of a loop"),
+        ("{{index}}", "{{index}}: there is no 'index' outside of a loop"),
+        ("{{context.lang}}", "{{context.lang}}: context has no field 'lang'; it has: none"),
+        ("{{上海}}", "{{上海}}: no output is called '上海'"),
+        ("{{a.output[-3]}}", "{{a.output[-3]}}: a.output is an object, not a list"),
+        ("{{t.output[-3]}}", "{{t.output[-3]}}: t.output has 2 items, so there is no [-3]"),
+        ("{{a.output[x]}}", "{{a.output[x]}}: '[x]' leads nowhere; write .field or [0]"),
+        ('{{a.output["x]}}', "leads nowhere; write .field or [0]"),
+        ("{{a.output.x\x1b[31m}}", "'[31m' leads nowhere"),
+        ("{{a.output" + ".x" * 101 + "}}", "goes more than 100 parts deep"),
+    ],
+)
+def test_what_looks_like_a_reference_leads_somewhere_or_says_what_there_is(
+    text: str, complaint: str
+) -> None:
+    with pytest.raises(ToolError) as caught:
+        resolve(text, OUTPUTS)
+    assert complaint in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_names_are_looked_for_from_the_inside_out() -> None:
+    plan = Scope(outputs={"a": 1, "b": 2}, context={"x": [5]})
+    first = plan.iteration(0, "outer item")
+    first.outputs["x"] = "of the iteration"
+    inner = first.inside()
+    inner.outputs["b"] = "of the branch"
+    counted = inner.iteration(7)
+    text = "{{a.output}} {{b.output}} {{x.output}} {{item}} {{index}} {{context.x[0]}}"
+    assert resolve_in(text, counted) == "1 of the branch of the iteration outer item 7 5"
+    assert (plan.suffix, first.suffix, inner.suffix, counted.suffix) == ("", ".1", ".1", ".1.8")
+
+
+def test_one_long_text_cannot_be_brought_in_without_end() -> None:
+    outputs: dict[str, object] = {"a": "x" * 1_000_000, "b": ["x" * 200_000] * 10}
+    assert len(resolve("{{a.output}}" * 8, outputs)) == 8_000_000
+    start = time.process_time()
+    for texts in (["{{a.output}}." * 4] * 3, "{{b.output}}." * 10_000):
+        with pytest.raises(ToolError, match="bring in have more than 8,388,608 characters"):
+            resolve({"texts": texts}, outputs)
     assert time.process_time() - start < 2
