@@ -63,9 +63,9 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **mine, **(more or {})}
 
 
-def command(*arguments: str) -> list[str]:
-    """The command line that starts the program."""
-    return [sys.executable, "-m", "trio_agent_rt", *arguments]
+def command(*arguments: str, module: str = "trio_agent_rt") -> list[str]:
+    """The command line that starts the program, or another one in its place."""
+    return [sys.executable, "-m", module, *arguments]
 
 
 async def run_program(
@@ -173,12 +173,15 @@ async def in_terminal(
 
 @asynccontextmanager
 async def start_server(
-    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    module: str = "trio_agent_rt",
 ) -> AsyncGenerator[tuple[trio.Process, str]]:
     """`serve` on a free port, and its URL; what it writes is in `out` and `err` of `cwd`."""
     with (cwd / "out").open("wb") as out, (cwd / "err").open("wb") as err:
         process = await trio.lowlevel.open_process(
-            command("serve", "--port", "0", "--http-port", "0", *arguments),
+            command("serve", "--port", "0", "--http-port", "0", *arguments, module=module),
             cwd=cwd,
             env=environment(env),
             stdin=subprocess.DEVNULL,

@@ -121,3 +121,36 @@ async def test_the_second_one_works_whatever_is_going_on(tmp_path: Path, body: s
         await end(process)
     lines = (tmp_path / "out").read_text().splitlines()
     assert lines == ["running", "last act", "Ctrl-C again: ended at once"]
+
+
+async def test_the_second_one_works_though_nobody_reads_what_it_writes(tmp_path: Path) -> None:
+    program = """
+import os, trio
+from trio_agent_rt.cli.interrupts import Interrupts
+
+async def command():
+    print("running", flush=True)
+    await trio.sleep_forever()
+
+with Interrupts() as interrupts, interrupts.answered_by(lambda name: os.write(2, bytes(10**6))):
+    trio.run(interrupts.run, command)
+"""
+    with (tmp_path / "out").open("wb") as out:
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-c", program],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.PIPE,
+        )
+    try:
+        await written(tmp_path / "out", "running", by=process)
+        process.send_signal(signal.SIGINT)
+        await a_moment()
+        process.send_signal(signal.SIGINT)
+        with trio.fail_after(10):
+            assert await process.wait() == 130
+    finally:
+        await end(process)
+        assert process.stderr is not None
+        await process.stderr.aclose()

@@ -14,6 +14,7 @@ holds up Trio included: it is dealt with in the signal handler itself.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
@@ -64,6 +65,11 @@ class Interrupts:
         for number in _SIGNALS:
             signal.signal(number, self._before[number])
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first one."""
+        return time.monotonic() - self._at
+
     async def run(self, command: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         """Run a command to its end, or to an interrupt that nobody in it answers."""
         self._token = trio.lowlevel.current_trio_token()
@@ -113,5 +119,12 @@ class Interrupts:
             with suppress(Exception):
                 act()
         with suppress(OSError):
-            os.write(2, f"{name} again: ended at once\n".encode())
+            if _takes_more(2):
+                os.write(2, f"{name} again: ended at once\n".encode())
         os._exit(ExitCode.INTERRUPTED)
+
+
+def _takes_more(fd: int) -> bool:
+    """Whether a line can be written without waiting for whoever reads there."""
+    _, writable, _ = select.select([], [fd], [], 0)
+    return bool(writable)

@@ -12,6 +12,7 @@ from typing import NoReturn, TextIO, cast
 
 import trio
 
+from ..agent import kill_programs
 from .commands import add_run, add_serve, add_submit, add_watch
 from .demo import add_demo
 from .endings import Complaint, ExitCode, OutputLost, complaint_of
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = _nowhere()
         return _complain(OutputLost(OSError(errno.EBADF, "there is no standard output")))
     try:
-        with Interrupts() as interrupts:
+        with Interrupts() as interrupts, interrupts.last_act(kill_programs):
             options = make_parser().parse_args(arguments)
             command = functools.partial(options.command, options, interrupts)
             return trio.run(interrupts.run, command)

@@ -194,6 +194,18 @@ class RawPeer:
             assert data, f"closed without such a frame; it sent {found}"
             self._held += data
 
+    async def rest(self) -> list[Frame]:
+        """What the server still sends, to the end of TCP, in whichever way that comes."""
+        try:
+            while data := await self.stream.receive_some():
+                self._held += data
+        except trio.BrokenResourceError:
+            pass
+        found: list[Frame] = []
+        while (taken := self._take()) is not None:
+            found.append(taken)
+        return found
+
     async def closing(self) -> Frame:
         """The server's close frame, after which it must close TCP in order."""
         last = (await self.frames())[-1]

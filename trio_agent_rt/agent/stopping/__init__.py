@@ -1,12 +1,14 @@
 """How tools stop: what stands behind `async`, `subprocess`, `thread` and `abandon`."""
 
 from .processes import Command, ProcessResult, run_process
+from .sessions import kill_programs
 from .threads import check_cancelled, run_abandoned, run_in_thread
 
 __all__ = [
     "Command",
     "ProcessResult",
     "check_cancelled",
+    "kill_programs",
     "run_abandoned",
     "run_in_thread",
     "run_process",

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import trio
+
+from .sessions import processes
 
 __all__ = ["ProcessGroup"]
 
@@ -120,25 +120,10 @@ class ProcessGroup:
 
 def _in_session(session: int) -> set[int] | None:
     """Who lives in a session or in the group of the same id; None where nothing tells."""
-    if sys.platform != "linux":
+    found = processes()
+    if found is None:
         return None
-    found: set[int] = set()
-    try:
-        entries = os.listdir("/proc")
-    except OSError:
-        return None
-    for entry in entries:
-        if not entry.isdigit():
-            continue
-        try:
-            text = Path("/proc", entry, "stat").read_bytes()
-        except OSError:  # it has ended since
-            continue
-        # After the name, which is in brackets and may hold anything: state ppid pgrp session
-        state, _, group, of_session = text.rpartition(b")")[2].split()[:4]
-        if session in (int(group), int(of_session)) and state not in {b"Z", b"X"}:
-            found.add(int(entry))
-    return found if "self" in entries else None
+    return {each.id for each in found if each.lives and session in (each.group, each.session)}
 
 
 def _reap_orphans(group: int) -> None:

@@ -13,7 +13,7 @@ from typing import get_args
 
 import trio
 
-from ...agent import PlanningAgent, TaskRun, create_agent
+from ...agent import create_agent
 from ...agent.tools import default_tools
 from ...errors import Exposed
 from ...llm import create_llm
@@ -29,8 +29,7 @@ from ...transports import serve as serve_both
 from ...transports.listeners import is_loopback
 from ..endings import Complaint, ExitCode
 from ..interrupts import Interrupts
-from ..lines import count, one_line, span
-from ..opening import CleanFormatter, invocation
+from ..opening import invocation
 from ..options import (
     AddParser,
     add_llm_option,
@@ -44,6 +43,7 @@ from ..options import (
     token_of,
 )
 from ..view import write_out
+from .serve_log import ToldAgent, ToldStop, log_to_stderr
 
 __all__ = ["add_serve", "serve"]
 
@@ -142,34 +142,26 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
         Complaint: when an option makes no sense, or the address cannot be listened at.
         LLMError: when the model cannot be used.
     """
-    _log_to_stderr(options.log_level)
+    log_to_stderr(options.log_level)
     context = _tls(options.certfile, options.keyfile)
     try:
         tools = default_tools(root=options.root)
         llm = create_llm(options.llm)
     except ValueError as exc:
         raise Complaint(str(exc)) from None
+    stop = ToldStop(interrupts)
     async with llm:
-        agent = _ToldAgent(create_agent(llm=llm, tools=tools))
         async with RealtimeAgent(
-            agent,
+            ToldAgent(create_agent(llm=llm, tools=tools)),
             busy=options.busy,
             linger=options.linger,
             buffer_size=options.buffer_size,
             drain_timeout=options.drain_timeout,
             limits=Limits(max_connections=options.max_connections),
         ) as realtime:
-
-            def stop(why: str) -> None:
-                patience = span(options.drain_timeout)
-                finishing = f"; {count(agent.running, 'task')} may take {patience} to finish"
-                again = "; once more ends at once"
-                _log.info("%s: stopping%s%s", why, finishing if agent.running else "", again)
-                realtime.begin_shutdown()
-
-            with interrupts.answered_by(stop):
+            with interrupts.answered_by(lambda why: stop.begin(why, realtime)):
                 await _serve_and_tell(realtime, options, context, model=llm.name)
-    _log.info("stopped")
+    stop.over()
     return ExitCode.DONE
 
 
@@ -281,36 +273,3 @@ def _tls(certfile: str | None, keyfile: str | None) -> ssl.SSLContext | None:
             f"--certfile, --keyfile: this is no certificate with its key, in PEM ({why})"
         ) from None
     return context
-
-
-def _log_to_stderr(level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(CleanFormatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("trio_agent_rt").setLevel(level.upper())
-
-
-class _ToldAgent:
-    """An agent whose tasks are told of in the log."""
-
-    def __init__(self, agent: PlanningAgent) -> None:
-        self.tools = agent.tools
-        self.running = 0
-        self._agent = agent
-
-    async def __call__(self, task: str, run: TaskRun) -> object:
-        """Run a task."""
-        name, began, how = run.task_id[:8], trio.current_time(), "was cancelled"
-        _log.info("task %s: %s", name, one_line(task, 200))
-        self.running += 1
-        try:
-            answer = await self._agent(task, run)
-            how = "succeeded"
-        except Exception as exc:
-            how = f"failed: {one_line(str(exc) or type(exc).__name__, 300)}"
-            raise
-        else:
-            return answer
-        finally:
-            self.running -= 1
-            _log.info("task %s %s (%s)", name, how, span(trio.current_time() - began))
