@@ -21,12 +21,15 @@ def is_cancelled(exc: BaseException) -> bool:
 
 
 def came_of_cancel(exc: BaseException) -> bool:
-    """Whether `exc` is a cancellation, or was raised while one was on its way out."""
+    """Whether `exc` is a cancellation, or was raised while one was on its way out.
+
+    So is what ends a generator that nobody iterates any more.
+    """
     seen: set[int] = set()
     left: list[BaseException | None] = [exc]
     while left:
         each = left.pop()
-        if isinstance(each, trio.Cancelled):
+        if isinstance(each, trio.Cancelled | GeneratorExit):
             return True
         if each is not None and id(each) not in seen:
             seen.add(id(each))
