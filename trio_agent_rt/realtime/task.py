@@ -293,9 +293,16 @@ class RunningTask:
     def _complete(self, ending: Ending) -> None:
         """Decide how it ended, and say so: the one place that does."""
         error = ending.error
-        outcome = self._outcome(ending)
-        if outcome == "cancelled" and error is not None:
-            self.run.cleanup_record.raised(error, "task")
+        outcome = ending.outcome(
+            cancelled=self._cancel is not None, interrupted=bool(self.run.interrupted_steps)
+        )
+        if outcome == "cancelled":
+            self.run.end_left_steps(cancelled=True)
+            for each in [*ending.of_generators, *([] if error is None else [error])]:
+                self.run.cleanup_record.raised(each, "task")
+            self.run.cleanup_record.has_ended("task")
+        for each in ending.of_generators:
+            _log.error("a generator of task %r raised", self.id, exc_info=each)
         if error is not None and not isinstance(error, TaskError):
             _log.error("task %r raised", self.id, exc_info=error)
         output, summary = ending.output, None
@@ -321,13 +328,6 @@ class RunningTask:
         self._session.task_ended(self, completed)
         for callback in self.on_ended:
             callback(completed)
-
-    def _outcome(self, ending: Ending) -> TaskOutcome:
-        if ending.returned and not self.run.interrupted_steps:
-            return "succeeded"
-        if ending.error is not None and self._cancel is None:
-            return "failed"
-        return "cancelled"
 
     def _say_how_it_ended(self, outcome: TaskOutcome, error: BaseException | None) -> None:
         if outcome == "succeeded":
