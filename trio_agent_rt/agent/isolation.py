@@ -15,11 +15,11 @@ those of an agent end inside its scope, before it does.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from math import inf
-from types import TracebackType
+from types import AsyncGeneratorType, TracebackType
 from typing import Any, TypeAlias, cast
 from weakref import WeakSet
 
@@ -31,7 +31,7 @@ from .failures import came_of_cancel
 
 __all__ = ["Apart", "Ending", "Generators", "owner", "run_apart"]
 
-_Generator: TypeAlias = AsyncGenerator[Any, Any]
+_Generator: TypeAlias = AsyncGeneratorType[Any, Any]
 
 
 @attrs.define

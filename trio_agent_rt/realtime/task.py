@@ -24,6 +24,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import trio
@@ -133,6 +134,7 @@ class RunningTask:
         self.trio_task: trio.lowlevel.Task | None = None
         """The one that all of its Trio tasks descend from, once it has started."""
         self._session = session
+        self._context = copy_context()
         self._throttle = Throttle(broadcast_interval)
         self._wake, self._woken = trio.open_memory_channel[None](1)
         self._pump_at = math.inf
@@ -233,9 +235,9 @@ class RunningTask:
         return True
 
     def start(self, nursery: trio.Nursery) -> None:
-        """Let it run in `nursery`, from now on."""
+        """Let it run in `nursery`, from now on, with the context variables of its submit."""
         self._started_at = trio.current_time()
-        nursery.start_soon(self._run_agent, name=f"task {self.id}")
+        self._context.run(nursery.start_soon, self._run_agent, name=f"task {self.id}")
         nursery.start_soon(self._pump_progress, name=f"progress of task {self.id}")
 
     async def _run_agent(self) -> None:
