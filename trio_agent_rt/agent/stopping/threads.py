@@ -74,7 +74,7 @@ async def run_in_thread(
     come to its end all the same. One that has not left when the time for cleanup is over
     is left behind, and named in the receipt and in the log.
     """
-    require(call, "thread", "waits for a thread")
+    require("thread", "waits for a thread")
     thread = _Thread(call, _polling, functools.partial(function, *args, **kwargs))
     interrupted = _Interrupted(thread)
     with interrupted:
@@ -109,7 +109,7 @@ async def run_abandoned(
     Cancellation: raises at once. The receipt and the log say that a thread goes on; what
     it returns is lost, what it raises goes to the log.
     """
-    require(call, "abandon", "leaves a thread behind when it is cancelled")
+    require("abandon", "leaves a thread behind when it is cancelled")
     thread = _Thread(call, _abandoned, functools.partial(function, *args, **kwargs))
     try:
         await thread.run()
