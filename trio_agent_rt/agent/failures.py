@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import cast
 
 import trio
@@ -44,14 +45,28 @@ def describe_error(exc: BaseException) -> str:
     """
     while members := _members(exc):
         exc = next((each for each in members if not is_cancelled(each)), members[0])
-    try:
+    text = ""
+    with _Tolerant():
         text = str(exc)
-    except (Exception, SystemExit, GeneratorExit):  # an exception whose __str__ is broken
-        text = ""
     if not isinstance(exc, AgentRTError):
         text = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     text = text or type(exc).__name__
     return text if len(text) <= MAX_ERROR_CHARS else text[:MAX_ERROR_CHARS] + "…"
+
+
+class _Tolerant:
+    """An exception whose `__str__` is broken, in whatever way, has no text. Ctrl-C goes on."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        return not isinstance(exc, KeyboardInterrupt | trio.Cancelled)
 
 
 def _members(exc: BaseException) -> tuple[BaseException, ...]:

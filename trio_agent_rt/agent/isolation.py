@@ -15,7 +15,7 @@ those of an agent end inside its scope, before it does.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from math import inf
@@ -31,7 +31,7 @@ from .failures import came_of_cancel
 
 __all__ = ["Apart", "Ending", "Generators", "owner", "run_apart"]
 
-_Generator: TypeAlias = AsyncGeneratorType[Any, Any]
+_Generator: TypeAlias = AsyncGenerator[Any, Any]
 
 
 @attrs.define
@@ -189,7 +189,7 @@ class Generators:
     async def _close_one(self, generator: _Generator) -> None:
         """As Trio does it: what awaits in it is cancelled, but for a cleanup."""
         self._alive.discard(generator)
-        if generator.ag_running:
+        if cast("AsyncGeneratorType[Any, Any]", generator).ag_running:
             return
         failed = Ending()
         with Apart(failed), trio.CancelScope(shield=True) as scope:

@@ -111,7 +111,8 @@ async def run_process(
         command: what to run; a plain list is its argv.
 
     Raises:
-        ToolError: when there is no such program, it may not be run, or it fails.
+        ToolError: when there is no such program, it may not be run, or it fails; when this
+            process ignores SIGCHLD, which hides how programs end.
         RuntimeError: when the tool has declared that it stops as `async`.
 
     Cancellation: SIGTERM to all its processes, SIGKILL to what is left after the grace;
@@ -131,6 +132,9 @@ async def _start(command: Command) -> trio.Process:
     if os.name != "posix":
         raise NotImplementedError("programs are run in POSIX sessions, which this system has not")
     name = command.argv[0]
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited, from `nohup` of old say
+        # The system reaps its children itself then, and Python takes that for a success.
+        raise ToolError(f"{name}: how it ends cannot be told: SIGCHLD is ignored in this process")
     try:
         # A cancel while it is being started is told when it has been.
         return await trio.lowlevel.open_process(
