@@ -111,13 +111,10 @@ async def run_apart(
     generators = Generators(ending)
 
     async def call() -> None:
-        owner.set(generators)
-        try:
+        async with generators:
             with Apart(ending):
                 ending.output = await agent()
                 ending.returned = True
-        finally:
-            await generators.close()
 
     with Apart(ending), scope, _hooks_installed():
         async with trio.open_nursery() as nursery:
@@ -165,7 +162,16 @@ class Generators:
             generator, context, _ = self._let_go.pop()
             context.run(self.nursery.start_soon, self._close_one, generator)
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> None:
+        """The code of the agent runs in here."""
+        owner.set(self)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         """Return when those that were let go of have ended; all, if the agent has not returned.
 
         One that an agent which has returned still keeps somewhere is not in use.
@@ -182,7 +188,8 @@ class Generators:
                 else:
                     generator = self._alive.pop()
                 # Here, where it was begun: it may hold nurseries and cancel scopes.
-                await self._close_one(generator)
+                with trio.move_on_after(0, shield=True):  # it awaits in cleanups alone
+                    await self._close_one(generator)
         finally:
             self._closed = True
 

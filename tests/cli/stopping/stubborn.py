@@ -6,9 +6,9 @@ A task that is the name of one of them runs it; any other one is planned as usua
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -74,7 +74,7 @@ class _Planner(OfflineClient):
         return await super().complete(request)
 
 
-def _tools(root: str | os.PathLike[str]) -> list[Tool]:
+def _tools(root: str | Path) -> list[Tool]:
     return [*default_tools(root=root), *_TOOLS]
 
 

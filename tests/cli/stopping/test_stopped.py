@@ -40,8 +40,8 @@ CLEANUP_TIMEOUT = 5.0  # that of `serve`
 BOUND = DRAIN_TIMEOUT + CLEANUP_TIMEOUT + 1
 AT_ONCE = 1.0
 
-_PARTING = 0.5
-"""For Python, to unload what it has loaded, on a machine that is busy."""
+_PARTING = 2.0
+"""For a machine that is busy, and for Python to unload what it has loaded."""
 
 
 @define
@@ -58,7 +58,7 @@ class Seen:
     code: int = -1
 
     async def by_peer(self, crowd: Crowd) -> None:
-        self.frames = await crowd.peer.rest()
+        self.frames = await crowd.peer.last_frames()
 
     async def by_stream(self, crowd: Crowd) -> None:
         self.kinds, self.in_order = await crowd.seen_by_stream()
@@ -146,9 +146,10 @@ async def test_one_signal_ends_all_in_good_order_within_the_bound(
     log = (tmp_path / "err").read_text()
     name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
     assert "may take 1.0 s to finish; this takes at most 7.0 s" in log
-    told = re.search(rf"INFO stopped, (\S+) s after {name} \(at most 7.0 s\)\n$", log)
+    told = re.search(rf" stopped, (\S+) s after {name} \(at most 7.0 s\)\n$", log)
     assert told is not None
     assert seen.took - _PARTING < float(told[1]) < seen.took + 0.1
+    print(f"  by its own clock: {told[1]} s")
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ class RawPeer:
             assert data, f"closed without such a frame; it sent {found}"
             self._held += data
 
-    async def rest(self) -> list[Frame]:
+    async def last_frames(self) -> list[Frame]:
         """What the server still sends, to the end of TCP, in whichever way that comes."""
         try:
             while data := await self.stream.receive_some():
