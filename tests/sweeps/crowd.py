@@ -32,14 +32,18 @@ def how_many(*, some: int, most: int, everything: int) -> int:
     return {"some": some, "most": most, "all": everything}[_AMOUNT]
 
 
-def run_all(what: str, jobs: Iterable[Job]) -> int:
-    """The sum of what the jobs have returned: how many runs they had. Prints it."""
+def run_all(what: str, jobs: Iterable[Job], *, processes: int | None = None) -> int:
+    """The sum of what the jobs have returned: how many runs they had. Prints it.
+
+    Args:
+        processes: more than there are cores for jobs that wait most of the time.
+    """
     began = time.monotonic()
     context = multiprocessing.get_context("spawn")
     failures: list[str] = []
     runs = 0
     with concurrent.futures.ProcessPoolExecutor(
-        os.cpu_count(), mp_context=context, initializer=_listen
+        processes or os.cpu_count(), mp_context=context, initializer=_listen
     ) as pool:
         waiting = [pool.submit(_run, *job) for job in jobs]
         for each in concurrent.futures.as_completed(waiting):

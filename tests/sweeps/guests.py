@@ -26,10 +26,11 @@ from trio_agent_rt.protocol import (
     Receipt,
     TaskCompleted,
 )
-from trio_agent_rt.testing import MemoryLine, MemoryNetwork
+from trio_agent_rt.testing import MemoryLine
 from trio_agent_rt.testing.cutting_proxy import Direction
 
 from .stage import Kind
+from .wires import WatchedNetwork
 
 if TYPE_CHECKING:
     from .mixed_load import Load
@@ -57,7 +58,7 @@ class Guest:
         number: int,
         kind: Kind,
         leader: Guest | None,
-        network: MemoryNetwork,
+        network: WatchedNetwork,
         *,
         calm: bool,
     ) -> None:

@@ -22,9 +22,10 @@ import trio
 
 from tests.sweeps.guests import Guest
 from tests.sweeps.stage import Kind, Stage, staged
+from tests.sweeps.wires import WatchedNetwork
 from trio_agent_rt import TaskRun
 from trio_agent_rt.events import Encoded
-from trio_agent_rt.protocol import Event, decode_event
+from trio_agent_rt.protocol import CloseCode, Event, decode_event
 from trio_agent_rt.realtime.peers import Limits
 from trio_agent_rt.testing import (
     Asks,
@@ -32,7 +33,6 @@ from trio_agent_rt.testing import (
     FakeAgent,
     Fault,
     FaultKind,
-    MemoryNetwork,
     Works,
     assert_no_leaks,
     run_deterministic,
@@ -136,6 +136,7 @@ class Load:
         logs = {each.id: _events(entries) for each, entries in stage.recorded}
         for guest in self.guests:
             guest.check(None if guest.session is None else logs[guest.session])
+            guest.network.check()
         for each in self.agent.fakes.values():
             assert sorted(each.started) == sorted(each.ended)
 
@@ -152,7 +153,7 @@ class Load:
         self.note(f"{options} {wire}")
         limits = chance.choice([Limits(), _IMPATIENT])
         after = chance.uniform(0, 14) if chance.random() < 0.75 else None
-        network = MemoryNetwork(**wire)
+        network = WatchedNetwork(**wire)
         stages: list[Stage] = []
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as outer:
@@ -164,6 +165,7 @@ class Load:
                     **options,
                 ) as stage:
                     stages.append(stage)
+                    stage.may_close_with = _CODES
                     async with trio.open_nursery() as serving:
                         await serving.start(network.serve_websocket, stage.realtime)
                         await serving.start(network.serve_sse, stage.realtime)
@@ -187,7 +189,7 @@ class Load:
         return stages[0]
 
     def _invite(
-        self, network: MemoryNetwork, wire: dict[str, Any], nursery: trio.Nursery
+        self, network: WatchedNetwork, wire: dict[str, Any], nursery: trio.Nursery
     ) -> trio.Event:
         """Have the guests come; the event is set when all have left."""
         chance = self.chance
@@ -211,8 +213,8 @@ class Load:
             if not calm and chance.random() < 0.4:
                 what = chance.choice(get_args(FaultKind))
                 fault = Fault(kind=what, after_bytes=chance.randint(0, 6000))
-            own = MemoryNetwork(faults=[fault], **wire)
-            own._listeners = network._listeners
+            own = WatchedNetwork(faults=[fault], **wire)
+            own._listeners, own.codes = network._listeners, network.codes
             shared = leader if leader is not None and chance.random() < 0.5 else None
             guest = Guest(self, number, kind, shared, own, calm=calm)
             leader = leader if shared else guest
@@ -222,6 +224,9 @@ class Load:
             nursery.start_soon(visit, guest)
         return gone
 
+
+_CODES: set[int] = {CloseCode.TOO_SLOW, CloseCode.HEARTBEAT_MISSED, CloseCode.SESSION_UNKNOWN}
+"""With which a server may close a guest's connection while it serves."""
 
 _IMPATIENT = Limits(heartbeat_interval=2, heartbeat_timeout=2, write_timeout=2)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import trio
 
-from tests.sweeps.stage import LINGER, Kind, staged
+from tests.sweeps.stage import LINGER, Kind, Stage, staged
+from tests.sweeps.wires import WatchedNetwork
 from trio_agent_rt import AgentClient, ClientTask, Reconnect
 from trio_agent_rt.errors import AgentRTError, ClientError
 from trio_agent_rt.protocol import ConfirmationRequested, TaskCompleted
@@ -18,6 +20,7 @@ __all__ = ["SCENARIOS", "submit_until_taken"]
 Over: TypeAlias = Callable[[Kind, Sweep], Awaitable[None]]
 
 FAST = Reconnect(base=0.2, cap=1)
+BRIEF = Reconnect(base=0.2, cap=1, give_up_after=3)
 
 
 def agent() -> FakeAgent:
@@ -181,6 +184,35 @@ async def tasks_wait_their_turn(kind: Kind, sweep: Sweep) -> None:
                 assert (await second.wait()).success
 
 
+async def the_client_leaves_a_stalled_line(kind: Kind, sweep: Sweep) -> None:
+    await _stalled(kind, sweep, lambda _: None)
+
+
+async def the_server_leaves_a_stalled_line(kind: Kind, sweep: Sweep) -> None:
+    await _stalled(kind, sweep, lambda stage: stage.realtime.begin_shutdown())
+
+
+async def _stalled(kind: Kind, sweep: Sweep, leave: Callable[[Stage], None]) -> None:
+    """Neither side reads any more, and what is written gets stuck half-way."""
+    network = WatchedNetwork(capacity=80)
+    async with staged(agent(), kind, network=network, drain_timeout=1) as stage:
+
+        def stall() -> None:
+            for line in network.lines:
+                line.stall("to_client")
+                line.stall("to_server")
+
+        with contextlib.suppress(AgentRTError):
+            async with stage.client(kind, reconnect=BRIEF, command_timeout=5) as client:
+                with sweep.cancelling(stall):
+                    task = await client.submit("a task")
+                    await trio.sleep(1.5)
+                leave(stage)
+                if stage.realtime.phase != "serving":
+                    await task.wait()
+        await stage.serve_the_next()
+
+
 async def submit_until_taken(client: AgentClient, task_id: str) -> ClientTask:
     """Submit, however often the line breaks."""
     while True:
@@ -222,6 +254,8 @@ SCENARIOS = [
         two_watch_one_session,
         a_question_is_answered,
         tasks_wait_their_turn,
+        the_client_leaves_a_stalled_line,
+        the_server_leaves_a_stalled_line,
     )
     for kind in KINDS
 ] + [_whole(kind) for kind in KINDS]

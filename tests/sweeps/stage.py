@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -20,6 +20,7 @@ from tests.contract import check_task_events
 from trio_agent_rt import AgentClient, RealtimeAgent, RunningTask
 from trio_agent_rt.events import Encoded
 from trio_agent_rt.protocol import (
+    CloseCode,
     Event,
     Position,
     StatusChanged,
@@ -29,7 +30,9 @@ from trio_agent_rt.protocol import (
     decode_event,
 )
 from trio_agent_rt.realtime.session import Session
-from trio_agent_rt.testing import FakeAgent, Fault, MemoryNetwork
+from trio_agent_rt.testing import FakeAgent, Fault
+
+from .wires import WatchedNetwork
 
 __all__ = ["LINGER", "Kind", "Stage", "check_task", "staged"]
 
@@ -37,17 +40,26 @@ Kind: TypeAlias = Literal["websocket", "sse"]
 
 LINGER = 5.0
 
+_CLOCKS_DIFFER = 0.2
+"""Seconds between a request and its event in the log: none on a clock that jumps, where the
+shortest time that an agent here takes is longer."""
+
 
 class Stage:
     """A server whose every session is recorded."""
 
-    def __init__(self, realtime: RealtimeAgent, network: MemoryNetwork, agent: object) -> None:
+    def __init__(self, realtime: RealtimeAgent, network: WatchedNetwork, agent: object) -> None:
         self.realtime = realtime
         self.network = network
         self.agent = agent
         self.recorded: list[tuple[Session, list[Encoded]]] = []
         self.left_at = math.inf
         """When whoever uses it had no more use for it."""
+        self.may_close_with: set[int] = set()
+        """The codes with which it may close a WebSocket while it serves."""
+        self._logged_at: dict[int, float] = {}
+        """When an event entered a log, by the identity of its entry there."""
+        network.codes = self._codes
         registry: Any = realtime._registry
         make: Callable[..., Session] = registry._make
 
@@ -59,6 +71,7 @@ class Stage:
 
             def appended(event: Event) -> Encoded:
                 entries.append(append(event))
+                self._logged_at[id(entries[-1])] = trio.current_time()
                 return entries[-1]
 
             log.append = appended
@@ -71,6 +84,10 @@ class Stage:
         opened = getattr(self.network, f"open_{kind}_client")
         client: AgentClient = opened(**options)
         return client
+
+    def _codes(self) -> set[int]:
+        shuts_down = self.realtime.phase != "serving" or self.left_at < math.inf
+        return self.may_close_with | ({CloseCode.GOING_AWAY} if shuts_down else set[int]())
 
     def only_task(self) -> RunningTask:
         (task,) = self.realtime.tasks
@@ -93,6 +110,7 @@ class Stage:
         """What must hold when the server is closed."""
         realtime = self.realtime
         assert realtime.phase == "closed"
+        self.network.check()
         took = trio.current_time() - self.left_at
         assert took <= realtime.drain_timeout + realtime.cleanup_timeout + 1, f"took {took} s"
         assert self.realtime.tasks == []
@@ -100,13 +118,20 @@ class Stage:
             events = [decode_event(each.json) for each in entries]
             offsets = [each.position.offset for each in events if each.position is not None]
             assert offsets == list(range(1, len(events) + 1)), f"the log has a gap: {offsets}"
+            at = dict(
+                zip(
+                    offsets,
+                    (self._logged_at.get(id(each), math.nan) for each in entries),
+                    strict=True,
+                )
+            )
             by_task: defaultdict[str, list[Event]] = defaultdict(list)
             for each in events:
                 if each.task_id is not None:
                     by_task[each.task_id].append(each)
             assert by_task.keys() == session._known_ids.keys()
             for its in by_task.values():
-                check_task(its)
+                check_duration(check_task(its), its, at)
         if isinstance(self.agent, FakeAgent):
             assert sorted(self.agent.started) == sorted(self.agent.ended)
 
@@ -140,16 +165,28 @@ def check_task(events: list[Event]) -> TaskCompleted:
     return completed
 
 
+def check_duration(completed: TaskCompleted, events: list[Event], at: Mapping[int, float]) -> None:
+    """A receipt's duration is the time from the request to the end, as the log had them."""
+    if completed.receipt is None:
+        return
+    asked = [each for each in events if isinstance(each, StatusChanged) and each.cancelling]
+    took = 0.0
+    if asked and asked[0].position and completed.position:
+        took = at[completed.position.offset] - at[asked[0].position.offset]
+    told = completed.receipt.duration / 1000
+    assert abs(told - took) <= _CLOCKS_DIFFER, f"it took {took} s: {completed.receipt}"
+
+
 @asynccontextmanager
 async def staged(
     agent: Any,
     *kinds: Kind,
     faults: tuple[Fault | None, ...] = (),
-    network: MemoryNetwork | None = None,
+    network: WatchedNetwork | None = None,
     **options: Any,
 ) -> AsyncGenerator[Stage]:
     """A stage whose server is served over `kinds`, and checked when it is closed."""
-    network = network or MemoryNetwork(faults=faults)
+    network = network or WatchedNetwork(faults=faults)
     realtime = RealtimeAgent(agent, **{"linger": LINGER, **options})
     stage = Stage(realtime, network, agent)
     try:

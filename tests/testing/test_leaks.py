@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -60,6 +62,35 @@ def test_a_subprocess_is_found_while_it_runs_and_until_it_is_reaped() -> None:
         each.communicate(b"\n")
     with assert_no_leaks():
         subprocess.run([sys.executable, "-c", ""], check=True)
+
+
+def test_what_a_subprocess_has_started_is_found_when_that_is_gone_too() -> None:
+    started: list[int] = []
+
+    def start(**options: int) -> None:
+        """A shell that leaves a program running, in a session of its own or not."""
+        command = ["sh", "-c", "sleep 60 <&- >&- 2>&- & echo $!"]
+        started.append(
+            int(subprocess.run(command, check=True, capture_output=True, **options).stdout)
+        )
+
+    try:
+        for session in (False, True):
+            with leaking("subprocess"):
+                start(start_new_session=session)
+            with assert_no_leaks():  # it was there before
+                subprocess.run(["true"], check=True)
+        with leaking("subprocess"), assert_no_leaks():
+            start()
+    finally:
+        for pid in started:
+            os.kill(pid, signal.SIGKILL)
+    with assert_no_leaks():
+        start()
+        os.kill(started[-1], signal.SIGKILL)
+        while os.path.exists(f"/proc/{started[-1]}/exe"):
+            time.sleep(0.01)
+    assert not [name for name in os.environ if "STARTED_BY" in name]
 
 
 def test_a_thread_is_found() -> None:

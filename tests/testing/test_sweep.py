@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import trio
 
@@ -132,6 +134,39 @@ def test_a_scenario_that_hangs_is_found_without_waiting() -> None:
 
     with pytest.raises(NotCancelSafe, match="not over after 60 s"):
         assert_cancel_safe(scenario, timeout=60)
+
+
+async def waits_for_a_thread(sweep: Sweep) -> None:
+    go_on = threading.Event()
+    with trio.CancelScope() as scope, sweep.cancelling(scope):
+        await trio.lowlevel.checkpoint()
+    threading.Timer(0.01, go_on.set).start()
+    with trio.move_on_after(30) as patience:
+        await trio.to_thread.run_sync(go_on.wait)
+    assert not patience.cancel_called, "it was too slow"
+
+
+def test_what_the_kernel_or_a_thread_does_is_waited_for_on_the_real_clock() -> None:
+    with pytest.raises(NotCancelSafe, match="it was too slow"):
+        assert_cancel_safe(waits_for_a_thread)
+    assert assert_cancel_safe(waits_for_a_thread, seeds=2, real_clock=True).runs > 4
+
+
+def test_a_failure_on_the_real_clock_says_how_to_have_it_again() -> None:
+    async def scenario(sweep: Sweep) -> None:
+        with trio.CancelScope() as scope, sweep.cancelling(scope):
+            await trio.lowlevel.checkpoint()
+        assert not sweep.cancelled
+        await trio.lowlevel.checkpoint()
+
+    with pytest.raises(NotCancelSafe, match=r"much the same run again.*, real_clock=True\)"):
+        assert_cancel_safe(scenario, real_clock=True)
+
+    with pytest.raises(NotCancelSafe, match=r"not over after 0\.05 s\n"):
+        assert_cancel_safe(trio.sleep_forever, real_clock=True, timeout=0.05, only=LATE)
+
+
+LATE = Moment(0, "cancelled", 1_000_000)
 
 
 def test_what_goes_wrong_while_cancelling_is_not_lost() -> None:

@@ -34,6 +34,7 @@ def run_deterministic(
     *args: Any,
     seed: int,
     instruments: Sequence[trio.abc.Instrument] = (),
+    real_clock: bool = False,
 ) -> T:
     """What `function` returns, run by Trio in an order that `seed` alone decides.
 
@@ -44,13 +45,16 @@ def run_deterministic(
     Args:
         seed: another one gives another order.
         instruments: see `trio.lowlevel.add_instrument`.
+        real_clock: whether time passes as it does: for a `function` that waits for a
+            subprocess, a thread or a socket, which the clock would jump ahead of. Only the
+            order is repeatable then in which Trio tasks run that can run at one moment.
 
     Raises:
         TrioHasChanged: when Trio has to be looked at again.
         Exception: what `function` raises.
     """
     with scheduled_by(seed):
-        clock = trio.testing.MockClock(autojump_threshold=0)
+        clock = None if real_clock else trio.testing.MockClock(autojump_threshold=0)
         return trio.run(function, *args, clock=clock, instruments=instruments)
 
 

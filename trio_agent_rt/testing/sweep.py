@@ -157,6 +157,7 @@ class _Plan:
     name: str
     aims: bool = field(init=False)
     timeout: float
+    real_clock: bool
 
     def __attrs_post_init__(self) -> None:
         aims = bool(inspect.signature(self.scenario).parameters)
@@ -165,7 +166,7 @@ class _Plan:
     def run(self, moment: Moment) -> Sweep:
         sweep = Sweep(moment)
         try:
-            run_deterministic(self._main, sweep, seed=moment.seed)
+            run_deterministic(self._main, sweep, seed=moment.seed, real_clock=self.real_clock)
         except Exception as exc:
             raise NotCancelSafe(moment, self._text(moment, exc)) from exc
         if sweep.error is not None:
@@ -182,12 +183,16 @@ class _Plan:
 
     def _text(self, moment: Moment, exc: Exception) -> str:
         if isinstance(exc, trio.TooSlowError):
-            what = f"it was not over after {self.timeout:g} s of its own time"
+            own = "" if self.real_clock else " of its own time"
+            what = f"it was not over after {self.timeout:g} s{own}"
         else:
             what = "; ".join(f"{type(each).__name__}: {each}" for each in _leaves(exc))
+        again, clock = (
+            ("much the same run", ", real_clock=True") if self.real_clock else ("the same run", "")
+        )
         return (
             f"{self.name}, {moment.variant} at step {moment.step}, seed {moment.seed}: {what}\n"
-            f"the same run again: assert_cancel_safe({self.name}, only={moment!r})"
+            f"{again} again: assert_cancel_safe({self.name}, only={moment!r}{clock})"
         )
 
 
@@ -205,7 +210,8 @@ def assert_cancel_safe(
     seeds: int | Iterable[int] = 10,
     variants: Iterable[Variant] = get_args(Variant),
     stride: int = 1,
-    timeout: float = 3600.0,
+    timeout: float | None = None,
+    real_clock: bool = False,
     only: Moment | None = None,
     name: str | None = None,
 ) -> SweepResult:
@@ -213,7 +219,7 @@ def assert_cancel_safe(
 
     That is done until it ends uncancelled, in both variants and with each seed, which is an
     order in which Trio tasks run. Called from a plain function: each run is a `trio.run`
-    of its own, in which nothing is waited for (`run_deterministic`).
+    of its own, in which nothing is waited for (`run_deterministic`), unless on the real clock.
 
     After each run it must be so: nothing is left behind (`assert_no_leaks`), no exception
     came out of the scenario, and it has ended in time. What else must hold, the scenario
@@ -231,6 +237,13 @@ def assert_cancel_safe(
         print(assert_cancel_safe(scenario))
     ```
 
+    A scenario that waits for a subprocess, a thread or a socket needs `real_clock=True`: the
+    clock would jump to the next deadline while the kernel is still at work. Its time is waited
+    for then, so keep it short. The order in which Trio tasks run that can run at one moment is
+    still the seed's, but not when the kernel has something for them: a run may have more or
+    fewer steps than the last one, so that the sweep takes a close sample of the moments, and
+    a failure may need a few tries to come again.
+
     Args:
         scenario: an async function. With no parameter, all of it is cancelled; else it is
             given a `Sweep` and says itself what is cancelled, and when.
@@ -238,7 +251,9 @@ def assert_cancel_safe(
         variants: `cancelled`, `woken` or both.
         stride: 3 cancels at every third step only, at other ones with each seed: for a
             scenario with so many steps that all of them take too long.
-        timeout: seconds after which a scenario hangs, on its own clock, which jumps.
+        timeout: seconds after which a scenario hangs, on its own clock; None for an hour of
+            one that jumps, or a minute of the real one.
+        real_clock: whether time passes as it does, and is waited for.
         only: one moment, as a failure names it.
         name: what the scenario is called in a failure; None for its own name.
 
@@ -252,7 +267,8 @@ def assert_cancel_safe(
     plan = _Plan(
         scenario=scenario,
         name=name or getattr(scenario, "__name__", repr(scenario)),
-        timeout=timeout,
+        timeout=(60.0 if real_clock else 3600.0) if timeout is None else timeout,
+        real_clock=real_clock,
     )
     if only is not None:
         steps = plan.run(only).steps
