@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -67,17 +67,21 @@ def test_a_subprocess_is_found_while_it_runs_and_until_it_is_reaped() -> None:
 def test_what_a_subprocess_has_started_is_found_when_that_is_gone_too() -> None:
     started: list[int] = []
 
-    def start(**options: int) -> None:
+    def start(*, session: bool = False) -> None:
         """A shell that leaves a program running, in a session of its own or not."""
         command = ["sh", "-c", "sleep 60 <&- >&- 2>&- & echo $!"]
         started.append(
-            int(subprocess.run(command, check=True, capture_output=True, **options).stdout)
+            int(
+                subprocess.run(
+                    command, check=True, capture_output=True, start_new_session=session
+                ).stdout
+            )
         )
 
     try:
         for session in (False, True):
             with leaking("subprocess"):
-                start(start_new_session=session)
+                start(session=session)
             with assert_no_leaks():  # it was there before
                 subprocess.run(["true"], check=True)
         with leaking("subprocess"), assert_no_leaks():
@@ -87,9 +91,10 @@ def test_what_a_subprocess_has_started_is_found_when_that_is_gone_too() -> None:
             os.kill(pid, signal.SIGKILL)
     with assert_no_leaks():
         start()
+        process = os.pidfd_open(started[-1])
         os.kill(started[-1], signal.SIGKILL)
-        while os.path.exists(f"/proc/{started[-1]}/exe"):
-            time.sleep(0.01)
+        assert select.select([process], [], [], 10)[0]
+        os.close(process)
     assert not [name for name in os.environ if "STARTED_BY" in name]
 
 
