@@ -20,7 +20,7 @@ import trio.testing
 from trio_agent_rt import RealtimeAgent
 from trio_agent_rt.events import Encoded
 from trio_agent_rt.testing import FakeAgent, LeakFound, Works, assert_no_leaks
-from trio_agent_rt.testing.system import descriptors
+from trio_agent_rt.testing.leaks.system import descriptors
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from .system import (
 )
 
 if TYPE_CHECKING:
-    from ..realtime import RealtimeAgent
-    from ..realtime.registry import SessionRegistry
-    from ..realtime.session import Session
+    from ...realtime import RealtimeAgent
+    from ...realtime.registry import SessionRegistry
+    from ...realtime.session import Session
 
 __all__ = ["LeakFound", "assert_no_leaks"]
 

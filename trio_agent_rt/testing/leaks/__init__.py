@@ -1,0 +1,6 @@
+"""Finds what code has left behind: what still is there, and what the garbage collector got."""
+
+from .garbage import unseen_heap, watch_garbage
+from .present import LeakFound, assert_no_leaks
+
+__all__ = ["LeakFound", "assert_no_leaks", "unseen_heap", "watch_garbage"]
