@@ -25,7 +25,7 @@ from attrs import field, frozen
 
 from ..realtime import RunningTask
 from .deterministic import run_deterministic
-from .leaks import LeakFound, assert_no_leaks, unseen_heap, watch_garbage
+from .leaks import LeakFound, assert_no_leaks, has_used_trio_threads, unseen_heap, watch_garbage
 from .witness import Witness
 
 __all__ = ["Moment", "NotCancelSafe", "Sweep", "SweepResult", "Variant", "assert_cancel_safe"]
@@ -254,8 +254,14 @@ class _Plan:
         return (
             f"{self.name}, {moment.variant} at step {moment.step}, seed {moment.seed}: {what}\n"
             f"{again} again: assert_cancel_safe({self.name}, {options})"
+            f"{'' if self.real_clock or not has_used_trio_threads() else _HINT}"
         )
 
+
+_HINT = (
+    "\na thread was at work, while the clock jumps: if the scenario waits for one, or for a "
+    "program or a socket, give real_clock=True"
+)
 
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 

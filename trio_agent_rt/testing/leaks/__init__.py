@@ -2,5 +2,6 @@
 
 from .garbage import unseen_heap, watch_garbage
 from .present import LeakFound, assert_no_leaks
+from .system import has_used_trio_threads
 
-__all__ = ["LeakFound", "assert_no_leaks", "unseen_heap", "watch_garbage"]
+__all__ = ["LeakFound", "assert_no_leaks", "has_used_trio_threads", "unseen_heap", "watch_garbage"]

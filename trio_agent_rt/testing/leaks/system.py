@@ -20,6 +20,7 @@ __all__ = [
     "Threads",
     "busy_threads",
     "descriptors",
+    "has_used_trio_threads",
     "mark_on_subprocesses",
     "subprocesses",
     "work_of_the_reaped",
@@ -134,6 +135,11 @@ def busy_threads() -> Iterator[threading.Thread]:
     for each in threading.enumerate():
         if not each.name.startswith(_IDLE_TRIO_THREAD):
             yield each
+
+
+def has_used_trio_threads() -> bool:
+    """Whether Trio has had a thread at work lately, since it keeps that for a while."""
+    return any(each.name.startswith(_IDLE_TRIO_THREAD) for each in threading.enumerate())
 
 
 class Threads:
