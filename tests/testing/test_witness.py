@@ -61,6 +61,7 @@ async def swallows_in_a_nursery(task: str, run: TaskRun) -> str:
         with contextlib.suppress(BaseException):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(work)
+                nursery.start_soon(work)
     return "done"
 
 
@@ -242,15 +243,14 @@ async def asks(task: str, run: TaskRun) -> None:
 
 async def closes_its_generator(task: str, run: TaskRun) -> None:
     async def numbers() -> AsyncGenerator[int]:
-        async with run.step("g"):
-            try:
-                for number in range(3):
-                    yield number
-            finally:
-                async with run.cleanup():
-                    await trio.sleep(1)
+        try:
+            for number in range(3):
+                yield number
+        finally:
+            async with run.cleanup():
+                await trio.sleep(1)
 
-    async with contextlib.aclosing(numbers()) as each:
+    async with run.step("g"), contextlib.aclosing(numbers()) as each:
         async for _ in each:
             await trio.sleep(1)
 
