@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
-import pytest
 import trio
-import trio.testing
 
 from tests.agent.planning.script import plan
 from tests.agent.stage import Stage
@@ -21,7 +16,7 @@ from trio_agent_rt.protocol import (
     StepStarted,
     TaskCompleted,
 )
-from trio_agent_rt.testing import ScriptedLLM
+from trio_agent_rt.testing import ScriptedLLM, Sweep, assert_cancel_safe
 
 
 @tool(retryable=True)
@@ -69,66 +64,6 @@ PLAN = plan(
 )
 
 
-class _AtStep(trio.abc.Instrument):
-    """Does something once, at the k-th step of any Trio task."""
-
-    def __init__(self, k: int, act: Callable[[], object], *, before: bool) -> None:
-        self.left = k
-        self._act = act
-        self._before = before
-
-    def _step(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self._act()
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        if self._before:
-            self._step()
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if not self._before:
-            self._step()
-
-
-async def _cancelled_at(k: int, *, before: bool) -> tuple[Stage, bool]:
-    """One run; tells whether it lasted long enough to be cancelled."""
-    stage = Stage(cleanup_timeout=3)
-    cleaned_at = math.nan
-    agent = create_agent(
-        llm=ScriptedLLM(PLAN, "done"), tools=(flaky, ask, crowd), executor=Executor(max_parallel=2)
-    )
-
-    async def with_cleanup(task: str, run: TaskRun) -> object:
-        nonlocal cleaned_at
-        try:
-            return await agent(task, run)
-        finally:
-            async with run.cleanup():
-                await trio.sleep(1)
-                cleaned_at = trio.current_time()
-
-    async def answer() -> None:
-        while True:
-            question = await stage.until(ConfirmationRequested)
-            await trio.sleep(0.5)
-            stage.answer(question.step_id)
-
-    def cancel() -> None:
-        if not stage.all(TaskCompleted):
-            stage.cancel()
-
-    at = _AtStep(k, cancel, before=before)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(answer)
-        trio.lowlevel.add_instrument(at)
-        await stage.play(with_cleanup)
-        trio.lowlevel.remove_instrument(at)
-        nursery.cancel_scope.cancel()
-    assert math.isnan(cleaned_at) or cleaned_at <= trio.current_time()
-    return stage, at.left <= 0
-
-
 def _begun_after_the_cancel(events: list[Event]) -> list[Event]:
     said = next(
         number
@@ -143,25 +78,60 @@ def _begun_after_the_cancel(events: list[Event]) -> list[Event]:
     ]
 
 
-@pytest.mark.parametrize("before", [False, True])
-async def test_at_every_moment_a_cancel_ends_the_task_and_nothing_begins_after_it(
-    before: bool, autojump_clock: trio.testing.MockClock
-) -> None:
-    k, outcomes = 0, set[str]()
-    cancelled = True
-    while cancelled:
-        k += 1
-        stage, cancelled = await _cancelled_at(k, before=before)
-        (completed,) = stage.all(TaskCompleted)
-        outcomes.add(completed.outcome)
-        if completed.outcome == "cancelled":
-            assert _begun_after_the_cancel(stage.events) == []
-            assert completed.receipt is not None
-            assert set(completed.receipt.interrupted) == {
-                each.step_id for each in stage.all(StepFailed) if not each.will_retry
-            }
-            assert completed.receipt.cleanup_detail in {None, "c: OSError: torn"}
-        else:
-            assert completed.output == {"d": 2, "e": 1}
-    assert k > 40
+async def _one_run(sweep: Sweep) -> TaskCompleted:
+    """The task is cancelled at one moment, and nothing of it begins after that."""
+    stage = Stage(cleanup_timeout=3)
+    agent = create_agent(
+        llm=ScriptedLLM(PLAN, "done"), tools=(flaky, ask, crowd), executor=Executor(max_parallel=2)
+    )
+    cleaned = False
+
+    async def with_cleanup(task: str, run: TaskRun) -> object:
+        nonlocal cleaned
+        try:
+            return await agent(task, run)
+        finally:
+            async with run.cleanup():
+                await trio.sleep(1)
+                cleaned = True
+
+    async def answer() -> None:
+        while True:
+            question = await stage.until(ConfirmationRequested)
+            await trio.sleep(0.5)
+            stage.answer(question.step_id)
+
+    def cancel() -> None:
+        if not stage.all(TaskCompleted):
+            stage.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        with sweep.cancelling(cancel):
+            await stage.play(with_cleanup)
+        nursery.cancel_scope.cancel()
+    (completed,) = stage.all(TaskCompleted)
+    began = any(isinstance(each, StepStarted) for each in stage.events)
+    assert cleaned or not began
+    if completed.outcome == "cancelled":
+        assert sweep.cancelled
+        assert _begun_after_the_cancel(stage.events) == []
+        assert completed.receipt is not None
+        assert set(completed.receipt.interrupted) == {
+            each.step_id for each in stage.all(StepFailed) if not each.will_retry
+        }
+        assert completed.receipt.cleanup_detail in {None, "c: OSError: torn"}
+    else:
+        assert completed.output == {"d": 2, "e": 1}
+    return completed
+
+
+def test_at_every_moment_a_cancel_ends_the_task_and_nothing_begins_after_it() -> None:
+    outcomes = set[str]()
+
+    async def scenario(sweep: Sweep) -> None:
+        outcomes.add((await _one_run(sweep)).outcome)
+
+    result = assert_cancel_safe(scenario, seeds=2)
+    assert result.steps > 40
     assert outcomes == {"cancelled", "succeeded"}
