@@ -95,7 +95,8 @@ def test_the_line_that_a_failure_prints_has_all_that_it_takes() -> None:
         if sweep.cancelled:
             await trio.sleep(20)
 
-    for options in ({"timeout": 10}, {"timeout": 0.01, "real_clock": True}):
+    ways: list[dict[str, Any]] = [{"timeout": 10}, {"timeout": 0.01, "real_clock": True}]
+    for options in ways:
         with pytest.raises(NotCancelSafe) as caught:
             assert_cancel_safe(scenario, seeds=1, **options)
         line = str(caught.value).rpartition("again: ")[2]

@@ -157,7 +157,7 @@ NOBODY = cast("TaskRun", None)
 
 
 def forgets_to_await() -> None:
-    overruns("a task", NOBODY)
+    _ = overruns("a task", NOBODY)
 
 
 class Breaks:
