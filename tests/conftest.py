@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+from collections.abc import Generator
 
 import hypothesis
 import pytest
@@ -41,3 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         handle = getattr(item.obj, "hypothesis", None)
         if handle is not None and not has_hang_guard(handle.inner_test):
             handle.inner_test = with_hang_guard(handle.inner_test, seconds)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has logged travels to another process, which lone surrogates cannot."""
+    report = yield
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode())
+        for title, text in report.sections
+    ]
+    return report

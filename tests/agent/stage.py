@@ -11,6 +11,7 @@ from tests.contract import check_task_events
 from trio_agent_rt.agent import Answer, TaskRun, Tool, ToolSet
 from trio_agent_rt.agent.confirming import Decision
 from trio_agent_rt.agent.failures import describe_error
+from trio_agent_rt.agent.isolation import Ending
 from trio_agent_rt.protocol import Event, Outcome, Receipt, StatusChanged, TaskCompleted
 
 __all__ = ["NO", "YES", "Stage"]
@@ -102,17 +103,22 @@ class Stage:
 
     def _complete(self, started: float, output: object, *, returned: bool) -> TaskCompleted:
         record = self.run.cleanup_record
-        cancelled = record.cancelled_at is not None and (
-            not returned or bool(self.run.interrupted_steps)
+        ending = Ending(output, returned, self.error)
+        outcome = ending.outcome(
+            cancelled=record.cancelled_at is not None, interrupted=bool(self.run.interrupted_steps)
         )
-        if cancelled and self.error is not None:
-            record.raised(self.error, "task")
+        cancelled = outcome == "cancelled"
+        if cancelled:
+            self.run.end_left_steps(cancelled=True)
+            if self.error is not None:
+                record.raised(self.error, "task")
+            record.has_ended("task")
         answer = output if isinstance(output, Answer) else Answer(output=output)
         error = describe_error(self.error) if self.error else None
         completed = TaskCompleted(
             task_id="t1",
             success=returned and not cancelled,
-            outcome="cancelled" if cancelled else "succeeded" if returned else "failed",
+            outcome=outcome,
             output=answer.output if returned and not cancelled else None,
             summary=answer.summary,
             duration=int((trio.current_time() - started) * 1000),

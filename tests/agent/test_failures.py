@@ -32,6 +32,24 @@ def test_an_error_in_words(error: Exception, text: str) -> None:
     assert describe_error(error) == text
 
 
+@pytest.mark.parametrize("raised", [BaseException("boo"), SystemExit(), MemoryError()])
+def test_one_that_raises_whatever_instead_of_words_has_none(raised: BaseException) -> None:
+    class Hostile(Exception):
+        def __str__(self) -> str:
+            raise raised
+
+    assert describe_error(Hostile()) == "Hostile"
+
+
+def test_a_ctrl_c_in_the_middle_of_its_words_goes_on() -> None:
+    class Slow(Exception):
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        describe_error(Slow())
+
+
 def test_exceptions_that_are_each_others_cause_are_looked_at_once() -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__context__, second.__context__ = second, first

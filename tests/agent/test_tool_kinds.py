@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from tests.agent.stage import Stage
 from tests.realtime.viewing import viewer
 from trio_agent_rt.agent import (
     AbandonTool,
     AsyncTool,
     Command,
     SubprocessTool,
+    TaskRun,
     ThreadTool,
     Tool,
     ToolCall,
@@ -27,6 +30,7 @@ from trio_agent_rt.agent import (
     run_process,
     tool,
 )
+from trio_agent_rt.agent.isolation import Ending, run_apart
 from trio_agent_rt.agent.tools import default_tools
 from trio_agent_rt.errors import ToolError
 from trio_agent_rt.llm import OfflineClient
@@ -196,16 +200,67 @@ async def test_a_tool_cannot_stop_less_well_than_it_has_declared(
             assert str(caught.value).endswith(f"declare cancellation={kind!r}")
 
 
-async def test_what_runs_on_behalf_of_another_call_is_not_held_against_the_tool() -> None:
+async def test_what_runs_on_behalf_of_another_task_is_not_held_against_the_tool() -> None:
     """A task that a tool submits, for example."""
 
     @tool()
     async def it(call: ToolCall) -> object:
         """Do it."""
-        return await use_thread(Heard())
+        ending = Ending()
+        await run_apart(trio.CancelScope(), partial(use_thread, call), ending)
+        return ending.output
 
     assert await it.run(Heard(), {}) == 0
     assert await use_abandoned(Heard()) == 0
+
+
+async def test_a_wrapped_call_and_a_step_within_hide_nothing() -> None:
+    stage = Stage()
+
+    @tool()
+    async def wraps(call: ToolCall) -> object:
+        """Do it for a call of its own."""
+        return await use_thread(Heard())
+
+    @tool()
+    async def goes_deeper(call: ToolCall) -> object:
+        """Do it in a step of its own."""
+        async with stage.run.step("inner") as step:
+            return await use_abandoned(step)
+
+    async def agent(task: str, run: TaskRun) -> object:
+        async with run.step("a") as step:
+            with pytest.raises(RuntimeError, match="'wraps' has declared"):
+                await wraps.run(step, {})
+            with pytest.raises(RuntimeError, match="'goes_deeper' has declared"):
+                await goes_deeper.run(step, {})
+        return "done"
+
+    assert (await stage.play(agent)).success
+
+
+def blindly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that knows nothing of async functions."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+@pytest.mark.parametrize("kind", ["thread", "abandon", "subprocess"])
+async def test_an_async_function_behind_a_plain_wrapper_is_refused(
+    kind: CancellationKind,
+) -> None:
+    @tool(cancellation=kind)
+    @blindly
+    async def save(call: ToolCall) -> str:
+        """Save."""
+        raise AssertionError("it is never run")
+
+    with pytest.raises(TypeError, match="'save' is an async function behind a decorator"):
+        await save.run(Heard(), {})
 
 
 # --- classes

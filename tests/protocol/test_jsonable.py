@@ -171,6 +171,15 @@ def test_an_object_that_fights_back_harms_nothing_but_its_own_place(
     as_json(keyed)
 
 
+@pytest.mark.parametrize("raised", [SystemExit(), GeneratorExit(), MemoryError()])
+def test_one_that_raises_what_would_end_a_program_ends_nothing(raised: BaseException) -> None:
+    class Hostile(dict[str, int]):
+        def items(self) -> Any:
+            raise raised
+
+    assert "Hostile" in str(to_jsonable([Hostile(a=1)]))
+
+
 def test_a_field_that_raises_leaves_its_siblings_alone() -> None:
     value = {"good": 1, "bad": RaisingText(), "ugly": RaisingClass()}
     assert as_json(value) == {

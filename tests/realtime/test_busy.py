@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 import pytest
 import trio
 import trio.testing
@@ -87,6 +89,26 @@ async def test_a_queued_task_can_be_cancelled_and_never_runs() -> None:
         me.send(CancelTask(task_id="a"))
         await me.until(TaskCompleted, task_id="c")
         assert started == ["hang", "c"]
+
+
+async def test_one_that_has_waited_runs_in_the_context_of_its_own_submit() -> None:
+    tenant = ContextVar("tenant", default="nobody")
+    seen: dict[str, str] = {}
+    go_on = trio.Event()
+
+    async def agent(task: str, run: TaskRun) -> object:
+        seen[task] = tenant.get()
+        await go_on.wait()
+        return None
+
+    async with RealtimeAgent(agent, busy="queue") as realtime:
+        first = realtime.submit("first")
+        tenant.set("Bob")
+        second = realtime.submit("second", session=first.session_id)
+        tenant.set("Carol")
+        go_on.set()
+        await second.wait()
+    assert seen == {"first": "nobody", "second": "Bob"}
 
 
 async def test_a_task_that_waits_and_is_submitted_again_still_waits() -> None:

@@ -127,14 +127,14 @@ async def test_held_back_progress_comes_out_by_itself_when_its_time_is_over(
         assert abs(trio.current_time() - start - 0.1) < 0.001
 
 
-async def test_an_abandoned_iterator_is_let_go_of_when_it_is_overtaken() -> None:
+async def test_an_iterator_that_reads_no_more_is_let_go_of_when_it_is_overtaken() -> None:
     async with RealtimeAgent(stepping, buffer_size=5) as realtime, viewer(realtime) as me:
         first = realtime.submit("x", session=me.connection.session_id)
-        async for _ in first:
-            break
+        kept = aiter(first)
+        await anext(kept)
         await first.wait()
         session = first._session
-        assert len(session._observers) == 1
+        assert len(first._session._observers) == 1
         for _ in range(10):
             await realtime.submit("x", session=me.connection.session_id).wait()
             await me.rest()
@@ -151,3 +151,15 @@ async def test_a_task_whose_events_are_long_gone_still_tells_its_end() -> None:
         assert isinstance(told[0], GapOccurred)
         assert isinstance(told[-1], TaskCompleted)
         assert told[-1].output == "x"
+
+
+async def test_one_that_was_let_go_of_is_not_kept() -> None:
+    async with RealtimeAgent(stepping) as realtime:
+        first = realtime.submit("x")
+        await first.wait()
+        for _ in range(3):
+            running = realtime.submit("x", session=first.session_id)
+            async for _each in running:
+                break
+            await running.wait()
+        assert len(first._session._observers) == 0

@@ -15,6 +15,7 @@ import trio.testing
 from tests.contract import check_task_events
 from tests.realtime.viewing import of_task, viewer
 from trio_agent_rt.agent import TaskRun, ToolCall, create_agent, tool
+from trio_agent_rt.errors import ConfirmationExpired
 from trio_agent_rt.protocol import CancelTask, StatusChanged, SubmitTask, TaskCompleted
 from trio_agent_rt.realtime import RealtimeAgent
 from trio_agent_rt.testing import ScriptedLLM
@@ -45,7 +46,7 @@ async def statuses(agent: Agent, *, cleanup_timeout: float = 5) -> list[str]:
             await me.until(TaskCompleted)
             check_task_events(of_task([each for each in me.events if not each.replay], "t"))
             told = [each for each in me.events[seen:] if isinstance(each, StatusChanged)]
-            assert all(each.cancelling and each.state == "executing" for each in told)
+            assert all(each.cancelling and each.state != "planning" for each in told)
             return [each.message for each in told]
 
 
@@ -251,3 +252,37 @@ async def test_what_the_agent_has_called_in_the_library_is_not_where_it_stands(
 
     (told,) = await statuses(agent)
     assert re.search(r"it stands: stubborn at test_watchdog\.py:\d+ in agent$", told)
+
+
+async def test_one_whose_step_has_asked_for_more_time_is_not_named_within_it(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def agent(task: str, run: TaskRun) -> object:
+        async with run.step("slow") as step:
+            try:
+                await trio.sleep_forever()
+            finally:
+                async with step.cleanup(60):
+                    await trio.sleep(50)
+                await deaf(12)
+
+    assert len(await statuses(agent)) == 1
+    (logged,) = warnings(caplog)
+    assert "still runs slow, 61.0 s after its cancel" in logged
+
+
+async def test_viewers_are_told_nothing_while_a_question_is_open(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def agent(task: str, run: TaskRun) -> object:
+        async with run.step("deploy") as step:
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True), pytest.raises(ConfirmationExpired):
+                    await step.confirm("Roll back?", expires_after=8)
+
+    asked, closed = await statuses(agent)
+    assert asked == "Waiting for a confirmation: deploy"
+    assert closed == "Nobody confirmed in time: deploy"
+    assert len(warnings(caplog)) == 1

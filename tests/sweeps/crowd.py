@@ -10,19 +10,18 @@ import gc
 import logging
 import multiprocessing
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from trio_agent_rt.testing.leaks import watch_garbage
 
 __all__ = ["Job", "how_many", "run_all"]
 
 _AMOUNT = os.environ.get("SWEEP") or ("most" if os.environ.get("CI") else "some")
 """`some` for whoever works on something else, in less than a minute; `most` in CI; `all`:
 every step and every byte, everywhere, which takes a quarter of an hour and more."""
-
-_complaints: list[str] = []
 
 Job = tuple[Callable[..., int], tuple[Any, ...]]
 
@@ -62,16 +61,15 @@ def _listen() -> None:
     warnings.simplefilter("error")
     # Agents that fail on purpose are told of.
     logging.disable(logging.CRITICAL)
-    sys.unraisablehook = lambda it: _complaints.append(f"{it.exc_value!r} in {it.object!r}")
 
 
 def _run(function: Callable[..., int], arguments: tuple[Any, ...]) -> int:
-    _complaints.clear()
-    try:
-        runs = function(*arguments)
-    except Exception as exc:
-        # As text: not every exception survives the way to another process.
-        raise AssertionError(f"{function.__name__}{arguments}: {exc}") from None
-    gc.collect()
-    assert not _complaints, f"{function.__name__}{arguments} left: {_complaints}"
+    with watch_garbage() as complaints:
+        try:
+            runs = function(*arguments)
+        except Exception as exc:
+            # As text: not every exception survives the way to another process.
+            raise AssertionError(f"{function.__name__}{arguments}: {exc}") from None
+        gc.collect()
+    assert not complaints, f"{function.__name__}{arguments} left: {complaints}"
     return runs

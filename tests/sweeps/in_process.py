@@ -39,9 +39,12 @@ async def one_of_several_fails(sweep: Sweep) -> None:
     agent = FakeAgent((Works(2), Fails(), Works(3)), cleanup=1)
     async with staged(agent) as stage:
         task = stage.realtime.submit("a task")
-        with sweep.cancelling(task):
+        # Cancelled while the others clean up: its failure is told of in the receipt.
+        with sweep.cancelling(task, clean=False):
             completed = await task.wait()
-        assert completed.outcome in {"failed", "cancelled"}
+        assert completed.outcome == "failed" or (
+            sweep.cancelled and completed.outcome == "cancelled"
+        )
 
 
 async def _answer(task: RunningTask) -> None:
@@ -63,7 +66,8 @@ async def asks_first(sweep: Sweep) -> None:
 async def nobody_answers(sweep: Sweep) -> None:
     async with staged(FakeAgent((Asks(expires_after=3), Works(1)))) as stage:
         task = stage.realtime.submit("a task")
-        with sweep.cancelling(task):
+        # Cancelled when it has expired: that is told of in the receipt.
+        with sweep.cancelling(task, clean=False):
             completed = await task.wait()
         assert not completed.success
 
@@ -89,7 +93,7 @@ async def cleans_up_too_long(sweep: Sweep) -> None:
 
     async with staged(agent, cleanup_timeout=2) as stage:
         task = stage.realtime.submit("a task")
-        with sweep.cancelling(task):
+        with sweep.cancelling(task, clean=False):
             completed = await task.wait()
         if completed.receipt is not None:
             assert completed.receipt.duration <= 2000
@@ -188,9 +192,7 @@ async def shuts_down(sweep: Sweep) -> None:
         with sweep.cancelling(stage.realtime.begin_shutdown):
             await first.wait()
             await second.wait()
-        assert stage.realtime.phase == ("closed" if sweep.cancelled else "serving") or (
-            stage.realtime.phase in {"draining", "cancelling"}
-        )
+        assert (stage.realtime.phase == "serving") == (not sweep.cancelled)
 
 
 async def is_cancelled_from_outside() -> None:
@@ -239,7 +241,7 @@ async def the_last_viewer_leaves(sweep: Sweep) -> None:
             with trio.CancelScope() as viewing, sweep.cancelling(viewing):
                 await task.wait()
                 await trio.sleep(1)
-        left_early = trio.current_time() + LINGER < began + LINGER + 3
+        left_early = trio.current_time() < began + 3  # its last LINGER seconds nobody watches
         completed = await task.wait()
         assert completed.outcome == ("cancelled" if left_early else "succeeded")
         await trio.sleep(2 * LINGER)

@@ -6,7 +6,14 @@ import trio
 import trio.testing
 
 from tests.contract import check_task_events
-from trio_agent_rt import ConfirmationRequested, RealtimeAgent, StepCompleted, StepFailed
+from trio_agent_rt import (
+    ConfirmationRequested,
+    PlanCreated,
+    RealtimeAgent,
+    StepCompleted,
+    StepFailed,
+    TaskRun,
+)
 from trio_agent_rt.testing import Asks, Fails, FakeAgent, Works
 
 
@@ -48,3 +55,35 @@ async def test_it_has_cleaned_up_before_its_task_has_ended(
         assert agent.ended == ["a task"]
         assert receipt is not None
         assert receipt.duration == 2000
+
+
+async def test_each_act_is_a_step_of_its_plan_however_many_and_however_nested(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    agent = FakeAgent(Works(), (Works(),) * 28, (Works(), (Works(), Works())))
+    async with RealtimeAgent(agent) as realtime:
+        task = realtime.submit("a task")
+        events = [each async for each in task]
+    (plan,) = [each.plan for each in events if isinstance(each, PlanCreated)]
+    planned = [each.name for each in plan.steps]
+    assert [*planned[:2], *planned[26:]] == ["1", "2a", "2z", "2-27", "2-28", "3a", "3ba", "3bb"]
+    done = {each.step_name for each in events if isinstance(each, StepCompleted)}
+    assert done == set(planned)
+
+
+async def test_without_cleanup_it_enters_none(autojump_clock: trio.testing.MockClock) -> None:
+    cleanups: list[str] = []
+
+    agent = FakeAgent()
+
+    async def watched(task: str, run: TaskRun) -> object:
+        entered = run.cleanup
+        run.cleanup = lambda timeout=None: cleanups.append(task) or entered(timeout)
+        return await agent(task, run)
+
+    async with RealtimeAgent(watched) as realtime:
+        await realtime.submit("none").result()
+        agent.cleanup = 1
+        await realtime.submit("one").result()
+    assert cleanups == ["one"]
+    assert agent.ended == ["none", "one"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import select
 import signal
@@ -9,13 +10,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from trio_agent_rt import RealtimeAgent
+from trio_agent_rt.events import Encoded
 from trio_agent_rt.testing import FakeAgent, LeakFound, Works, assert_no_leaks
+from trio_agent_rt.testing.leaks.system import descriptors
 
 
 @contextmanager
@@ -41,6 +46,26 @@ async def test_a_trio_task_that_has_ended_or_was_there_before_is_none() -> None:
         outer.cancel_scope.cancel()
 
 
+async def test_a_trio_task_is_found_where_another_one_has_ended() -> None:
+    """Each may get the place in memory, and so the `id`, of one that is gone."""
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            scope = trio.CancelScope()
+
+            async def ends(scope: trio.CancelScope = scope) -> None:
+                with scope:
+                    await trio.sleep_forever()
+
+            nursery.start_soon(ends)
+            await trio.testing.wait_all_tasks_blocked()
+            with leaking("Trio task .*sleep_forever"):
+                scope.cancel()
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.start_soon(trio.sleep_forever)
+                await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+
 def test_a_file_descriptor_is_found() -> None:
     opened: list[int] = []
     with leaking("file descriptor .*null"):
@@ -48,6 +73,17 @@ def test_a_file_descriptor_is_found() -> None:
     os.close(opened[0])
     with assert_no_leaks():
         os.close(os.open(os.devnull, os.O_RDONLY))
+
+
+def test_file_descriptors_are_found_where_the_system_has_no_links_to_them(tmp_path: Path) -> None:
+    opened = os.open(os.devnull, os.O_RDONLY)
+    for name in ("0", str(opened), "9999", "not a number"):
+        (tmp_path / name).touch()
+    missing = tmp_path / "nowhere"
+    found = {number for (number, _), _ in descriptors(missing, tmp_path)}
+    assert found == {"0", str(opened)}
+    os.close(opened)
+    assert list(descriptors(missing)) == []
 
 
 def test_a_subprocess_is_found_while_it_runs_and_until_it_is_reaped() -> None:
@@ -107,6 +143,29 @@ def test_a_thread_is_found() -> None:
     thread.join()
 
 
+def test_a_thread_is_found_that_threading_does_not_know() -> None:
+    go_on, gone = threading.Lock(), threading.Event()
+
+    def work() -> None:
+        with go_on:
+            gone.set()
+
+    with go_on:
+        with leaking("thread without a name"):
+            _thread.start_new_thread(work, ())
+        with assert_no_leaks():  # it was there before
+            pass
+    gone.wait()
+    with assert_no_leaks():
+        for _ in range(20):
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+            done = threading.Event()
+            _thread.start_new_thread(done.set, ())
+            done.wait()
+
+
 async def test_a_thread_that_trio_keeps_for_later_is_none() -> None:
     with assert_no_leaks():
         await trio.to_thread.run_sync(int)
@@ -120,6 +179,28 @@ async def test_sessions_and_tasks_are_found() -> None:
         assert {"session", "task"} <= kinds
         for task in realtime.tasks:
             await task.wait()
+
+
+@pytest.mark.parametrize("linger", [0, 30, None])
+async def test_a_session_that_only_lingers_is_none(linger: float | None) -> None:
+    async with RealtimeAgent(FakeAgent(Works(0.01)), linger=linger) as realtime:
+        with assert_no_leaks(realtime):
+            await realtime.submit("a task").result()
+            async with realtime.connect(framing=Encoded.websocket):
+                await trio.lowlevel.checkpoint()
+
+
+async def test_a_session_with_a_viewer_is_found() -> None:
+    async with RealtimeAgent(FakeAgent()) as realtime, AsyncExitStack() as stack:
+        with leaking("session"), assert_no_leaks(realtime):
+            await stack.enter_async_context(realtime.connect(framing=Encoded.websocket))
+
+
+async def test_a_realtime_agent_that_was_closed_has_left_nothing() -> None:
+    realtime = RealtimeAgent(FakeAgent(Works(0.01)))
+    with assert_no_leaks(realtime):
+        async with realtime:
+            await realtime.submit("a task").result()
 
 
 async def test_an_exception_of_the_block_comes_first() -> None:

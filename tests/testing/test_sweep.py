@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 import trio
@@ -88,6 +89,55 @@ def test_a_failure_names_its_moment_and_one_line_that_has_it_again() -> None:
     assert assert_cancel_safe(forgets_its_lock, only=Moment(0, "woken", 10_000)).runs == 1
 
 
+def test_the_line_that_a_failure_prints_has_all_that_it_takes() -> None:
+    async def scenario(sweep: Sweep) -> None:
+        with trio.CancelScope() as scope, sweep.cancelling(scope):
+            await trio.lowlevel.checkpoint()
+        if sweep.cancelled:
+            await trio.sleep(20)
+
+    ways: list[dict[str, Any]] = [{"timeout": 10}, {"timeout": 0.01, "real_clock": True}]
+    for options in ways:
+        with pytest.raises(NotCancelSafe) as caught:
+            assert_cancel_safe(scenario, seeds=1, **options)
+        line = str(caught.value).rpartition("again: ")[2]
+        assert "assert_cancel_safe(scenario, only=Moment(" in line
+        with pytest.raises(NotCancelSafe):
+            eval(line, {**globals(), "scenario": scenario})
+
+
+def test_a_scenario_in_which_nothing_can_be_cancelled_is_refused() -> None:
+    async def forgets(sweep: Sweep) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aims_at_nothing(sweep: Sweep) -> None:
+        with sweep.cancelling(trio.CancelScope()):
+            pass
+        await trio.lowlevel.checkpoint()
+
+    for scenario in (forgets, aims_at_nothing):
+        with pytest.raises(ValueError, match="no step at which it could be cancelled"):
+            assert_cancel_safe(scenario)
+        with pytest.raises(ValueError, match="no step at which it could be cancelled"):
+            assert_cancel_safe(scenario, only=Moment(0, "woken", 1))
+
+
+def test_a_scenario_keeps_its_own_default() -> None:
+    given: set[object] = set()
+
+    async def scenario(number: object = 7, *more: object, **other: object) -> None:
+        given.update({number, *more, *other})
+        await trio.sleep(1)
+
+    assert assert_cancel_safe(scenario, seeds=1).steps
+    assert given == {7}
+
+
+async def test_inside_of_trio_it_says_where_it_is_to_be_called() -> None:
+    with pytest.raises(RuntimeError, match="from a plain function"):
+        assert_cancel_safe(three_checkpoints)
+
+
 def test_a_task_of_an_agent_is_cancelled_by_its_own_name() -> None:
     outcomes: set[str] = set()
 
@@ -147,7 +197,7 @@ async def waits_for_a_thread(sweep: Sweep) -> None:
 
 
 def test_what_the_kernel_or_a_thread_does_is_waited_for_on_the_real_clock() -> None:
-    with pytest.raises(NotCancelSafe, match="it was too slow"):
+    with pytest.raises(NotCancelSafe, match=r"(?s)it was too slow.*give real_clock=True"):
         assert_cancel_safe(waits_for_a_thread)
     assert assert_cancel_safe(waits_for_a_thread, seeds=2, real_clock=True).runs > 4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,10 @@ from .failures import describe_error, is_cancelled
 __all__ = ["Cleanup", "CleanupRecord"]
 
 _log = logging.getLogger(__name__)
+
+_SAME_END = 0.1
+"""Seconds within which what ends too late does so because of what was named just before:
+a step around another one, a step whose cleanup was cut off."""
 
 
 @attrs.define
@@ -30,6 +35,9 @@ class CleanupRecord:
     """Trio's time that no cleanup passes, whatever it asked for: a shutdown's bound."""
     outcome: CleanupOutcome = "clean"
     detail: str | None = None
+    granted: float = -math.inf
+    """Trio's time until which a cleanup has asked to be let run, at the most."""
+    _named_at: float = -math.inf
     _open: set[Cleanup] = attrs.field(factory=set["Cleanup"])
     _left: list[str] = attrs.field(factory=list[str])
     """What goes on although it was left, and is told of by a later receipt too."""
@@ -45,6 +53,20 @@ class CleanupRecord:
             for name in self._left:
                 self._overran(name)
 
+    @property
+    def due(self) -> float:
+        """Trio's time at which all of a cancelled task is to have ended."""
+        if self.cancelled_at is None:
+            return math.inf
+        return min(max(self.cancelled_at + self.timeout, self.granted), self.latest)
+
+    def has_ended(self, name: str) -> None:
+        """A part of the task has ended; it is named if that is too late."""
+        now = trio.current_time()
+        if now > self.due and now > self._named_at + _SAME_END:
+            self._overran(name)
+            _log.warning("%s ended %.1f s after its time for cleanup", name, now - self.due)
+
     def bound(self, latest: float) -> None:
         """Let no cleanup, begun or to come, pass `latest` (Trio's time)."""
         self.latest = min(self.latest, latest)
@@ -56,14 +78,20 @@ class CleanupRecord:
         timeout = self.timeout if cleanup.timeout is None else cleanup.timeout
         start = trio.current_time() if self.cancelled_at is None else self.cancelled_at
         cleanup.scope.deadline = min(start + timeout, self.latest)
+        self.granted = max(self.granted, cleanup.scope.deadline)
         self._open.add(cleanup)
 
-    def leave(self, cleanup: Cleanup, exc: BaseException | None) -> None:
-        """Note how a cleanup ended: the worst that happened is what the receipt says."""
+    def leave(self, cleanup: Cleanup, exc: BaseException | None, *, late: bool) -> None:
+        """Note how a cleanup ended: the worst that happened is what the receipt says.
+
+        Args:
+            late: whether its deadline had passed, also when nothing in it has noticed that.
+        """
         self._open.discard(cleanup)
-        if cleanup.scope.cancelled_caught:
+        if late:
             self._overran(cleanup.name)
-            _log.warning("cleanup of %s was cut off at its deadline", cleanup.name)
+            how = "was cut off at" if cleanup.scope.cancelled_caught else "has overrun"
+            _log.warning("cleanup of %s %s its deadline", cleanup.name, how)
         elif exc is not None and not is_cancelled(exc):
             self.raised(exc, cleanup.name)
 
@@ -82,6 +110,7 @@ class CleanupRecord:
 
     def _overran(self, name: str) -> None:
         before = self.detail.split(", ") if self.outcome == "timed_out" and self.detail else []
+        self._named_at = trio.current_time()
         if name not in before:
             self.outcome, self.detail = "timed_out", ", ".join([*before, name])
 
@@ -103,10 +132,12 @@ class Cleanup:
         self.timeout = timeout
         self.scope: trio.CancelScope = trio.CancelScope(shield=True)
         self._record = record
+        self._during: BaseException | None = None
 
     async def __aenter__(self) -> Self:
         """Begin; from here on the cancel of the task does not reach in."""
         self._record.enter(self)
+        self._during = sys.exception()
         self.scope.__enter__()
         return self
 
@@ -117,7 +148,21 @@ class Cleanup:
         traceback: TracebackType | None,
     ) -> bool:
         """End, and swallow nothing but its own deadline."""
+        late = self.scope.cancel_called
+        if exc is not None and self._during is not None:
+            _link(exc, self._during)
         try:
             return bool(self.scope.__exit__(exc_type, exc, traceback))
         finally:
-            self._record.leave(self, exc)
+            self._record.leave(self, exc, late=late)
+
+
+def _link(exc: BaseException, during: BaseException) -> None:
+    """Say of `exc` that it was raised during `during`, which a nursery in between forgets."""
+    seen: set[int] = {id(during)}
+    while id(exc) not in seen:
+        seen.add(id(exc))
+        if exc.__context__ is None:
+            exc.__context__ = during
+            return
+        exc = exc.__context__

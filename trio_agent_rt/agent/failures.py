@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from types import TracebackType
 from typing import cast
 
 import trio
@@ -22,12 +23,15 @@ def is_cancelled(exc: BaseException) -> bool:
 
 
 def came_of_cancel(exc: BaseException) -> bool:
-    """Whether `exc` is a cancellation, or was raised while one was on its way out."""
+    """Whether `exc` is a cancellation, or was raised while one was on its way out.
+
+    So is what ends a generator that nobody iterates any more.
+    """
     seen: set[int] = set()
     left: list[BaseException | None] = [exc]
     while left:
         each = left.pop()
-        if isinstance(each, trio.Cancelled):
+        if isinstance(each, trio.Cancelled | GeneratorExit):
             return True
         if each is not None and id(each) not in seen:
             seen.add(id(each))
@@ -47,14 +51,28 @@ def describe_error(exc: BaseException) -> str:
     """
     while members := _members(exc):
         exc = next((each for each in members if not is_cancelled(each)), members[0])
-    try:
+    text = ""
+    with _Tolerant():
         text = str(exc)
-    except (Exception, SystemExit, GeneratorExit):  # an exception whose __str__ is broken
-        text = ""
     if not isinstance(exc, AgentRTError):
         text = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     text = text or type(exc).__name__
     return text if len(text) <= MAX_ERROR_CHARS else text[:MAX_ERROR_CHARS] + "…"
+
+
+class _Tolerant:
+    """An exception whose `__str__` is broken, in whatever way, has no text. Ctrl-C goes on."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        return not isinstance(exc, KeyboardInterrupt | trio.Cancelled)
 
 
 def _members(exc: BaseException) -> tuple[BaseException, ...]:

@@ -89,7 +89,8 @@ class TaskRun:
         self.tools = tools
         self.cleanup_record: CleanupRecord = CleanupRecord(cleanup_timeout)
         self.completed_steps: list[str] = []
-        """Ids of the steps that have ended well, in order."""
+        """Ids of the steps that have ended well, in order; not those of a cleanup, which
+        have begun after the cancel."""
         self.interrupted_steps: list[str] = []
         """Ids of the steps that the cancel of the task has interrupted, in order."""
         self.usage: Usage = Usage()
@@ -231,7 +232,7 @@ class TaskRun:
         if self._view.completed is not None:
             return
         if isinstance(event, TaskCompleted):
-            self._end_left_steps("cancelled" if event.outcome == "cancelled" else _LEFT)
+            self.end_left_steps(cancelled=event.outcome == "cancelled")
         event = attrs.evolve(event, task_id=self.task_id)
         self._view.apply(event)
         self._emit(event)
@@ -242,9 +243,16 @@ class TaskRun:
         cancelling = self.cleanup_record.cancelled_at is not None and state in _AT_WORK
         self.emit(StatusChanged(state=state, message=message, cancelling=cancelling or None))
 
-    def _end_left_steps(self, error: str) -> None:
-        """End what the agent has left open: a generator that nobody closed, for example."""
+    def end_left_steps(self, *, cancelled: bool) -> None:
+        """End what the agent has left open: a generator that it still keeps, for example.
+
+        Args:
+            cancelled: whether its cancel ends them, and so has interrupted them.
+        """
+        error = "cancelled" if cancelled else _LEFT
         for start in list(self._view.running.values()):
+            if cancelled:
+                self.interrupted_steps.append(start.step_id)
             self.emit(
                 StepFailed(
                     step_id=start.step_id, step_name=start.step_name, error=error, will_retry=False

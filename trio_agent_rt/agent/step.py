@@ -60,6 +60,7 @@ class Step:
         self.running: bool = False
         """Whether it has started and not ended."""
         self._started = 0.0
+        self._in_cleanup = False
         self._progress = 0.0
         self._skipped: str | None = None
         self._token: Token[Step] | None = None
@@ -83,6 +84,7 @@ class Step:
         index, total = self.run.index_of(self.id)
         self._started = trio.current_time()
         self.running = True
+        self._in_cleanup = self.run.cleanup_record.cancelled_at is not None
         self._token = current_step.set(self)
         self.run.emit(
             StepStarted(step_id=self.id, step_name=self.name, step_index=index, total_steps=total)
@@ -101,22 +103,24 @@ class Step:
         if self._token is not None:
             with contextlib.suppress(ValueError):  # left in another Trio task than entered
                 current_step.reset(self._token)
+        record = self.run.cleanup_record
+        record.has_ended(self.id)
         if exc is None:
             self._complete()
             return
-        record = self.run.cleanup_record
-        interrupted = record.cancelled_at is not None and came_of_cancel(exc)
+        under_cancel = record.cancelled_at is not None and came_of_cancel(exc)
+        interrupted = under_cancel and not self._in_cleanup
         if interrupted:
             self.run.interrupted_steps.append(self.id)
-            if not is_cancelled(exc):
-                record.raised(exc, self.id)
+        if under_cancel and not is_cancelled(exc) and not isinstance(exc, GeneratorExit):
+            record.raised(exc, self.id)
         text = "cancelled" if interrupted or is_cancelled(exc) else describe_error(exc)
         self._fail(text, will_retry=False)
 
     def _complete(self) -> None:
         duration = int((trio.current_time() - self._started) * 1000)
         skipped = self._skipped is not None
-        if not skipped:
+        if not skipped and not self._in_cleanup:
             self.run.completed_steps.append(self.id)
         result = StepResult(
             status="skipped" if skipped else "success",

@@ -102,7 +102,7 @@ class Tool:
 
         Cancellation: as `cancellation` declares.
         """
-        with claiming(self.name, self.cancellation, call):
+        with claiming(self.name, self.cancellation):
             return await self.function(call, arguments)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..protocol import Position
 from .client import AgentClient
 from .connectors import SSEConnector, WebSocketConnector
+from .connectors.dialing import Dial
 from .reconnect import Reconnect
 
 __all__ = ["open_sse_client", "open_websocket_client"]
@@ -22,6 +23,7 @@ def open_websocket_client(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    dial: Dial | None = None,
     connect_timeout: float = 10.0,
     command_timeout: float = 30.0,
     max_message_bytes: int = 64 * 1024 * 1024,
@@ -39,6 +41,7 @@ def open_websocket_client(
         token: sent as `Authorization: Bearer …`. It is in no error, log or repr.
         headers: more headers for the handshake; treated like `token`.
         ssl_context: for `wss://`, whom to trust; None for the system's authorities.
+        dial: makes the connection to a host and a port; None for TCP.
         connect_timeout: how long one attempt to connect may take, in seconds.
         command_timeout: how long the server may take to answer a command, in seconds,
             reconnects included. Cancelling has no such bound; see `ClientTask.cancel`.
@@ -56,6 +59,7 @@ def open_websocket_client(
         token=token,
         headers=headers or {},
         ssl_context=ssl_context,
+        dial=dial,
         max_message_bytes=max_message_bytes,
     )
     return AgentClient(
@@ -81,6 +85,7 @@ def open_sse_client(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    dial: Dial | None = None,
     connect_timeout: float = 10.0,
     command_timeout: float = 30.0,
     max_message_bytes: int = 64 * 1024 * 1024,
@@ -113,6 +118,7 @@ def open_sse_client(
         token=token,
         headers=headers or {},
         ssl_context=ssl_context,
+        dial=dial,
         max_message_bytes=max_message_bytes,
     )
     return AgentClient(

@@ -103,7 +103,11 @@ class _Walk:
         self._open.add(id(value))
         try:
             return self._other(value, depth)
-        except Exception:  # a property, an iterator or a __str__ of somebody's class
+        except (
+            Exception,
+            SystemExit,
+            GeneratorExit,
+        ):  # a property, an iterator or a __str__ of somebody's class
             return self._text(_marker(type(value)))
         finally:
             self._open.discard(id(value))

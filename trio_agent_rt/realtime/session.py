@@ -18,6 +18,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from weakref import WeakSet
 
 import attrs
 import trio
@@ -92,7 +93,8 @@ class Session:
         self._queue: list[RunningTask] = []
         self._known_ids: OrderedDict[str, None] = OrderedDict()
         self._connections: set[Connection] = set()
-        self._observers: set[Connection] = set()
+        # Weak: an iterator that was let go of says nothing to anybody.
+        self._observers: WeakSet[Connection] = WeakSet()
         self._lingering: trio.CancelScope | None = None
         self._expired = False
         self.publish(self.view.status)
@@ -185,6 +187,7 @@ class Session:
     def observe(self, start: Position) -> Connection:
         """A viewer inside this process: told no `connected`, and no reason to live on."""
         connection = self._new_connection(Principal("observer"), Encoded.websocket)
+        connection.client.connection = None  # it sends no commands; and so nothing holds it
         if self.log.holds(start):
             connection.begin(self.log.after(start), start)
         else:

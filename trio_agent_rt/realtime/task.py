@@ -24,6 +24,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import trio
@@ -138,6 +139,7 @@ class RunningTask:
         self.trio_task: trio.lowlevel.Task | None = None
         """The one that all of its Trio tasks descend from, once it has started."""
         self._session = session
+        self._context = copy_context()
         self._throttle = Throttle(broadcast_interval)
         self._wake, self._woken = trio.open_memory_channel[None](1)
         self._pump_at = math.inf
@@ -262,9 +264,9 @@ class RunningTask:
         return True
 
     def start(self, nursery: trio.Nursery) -> None:
-        """Let it run in `nursery`, from now on."""
+        """Let it run in `nursery`, from now on, with the context variables of its submit."""
         self._started_at = trio.current_time()
-        nursery.start_soon(self._run_agent, name=f"task {self.id}")
+        self._context.run(nursery.start_soon, self._run_agent, name=f"task {self.id}")
         nursery.start_soon(self._pump_progress, name=f"progress of task {self.id}")
 
     async def _run_agent(self) -> None:
@@ -322,9 +324,16 @@ class RunningTask:
     def _complete(self, ending: Ending) -> None:
         """Decide how it ended, and say so: the one place that does."""
         error = ending.error
-        outcome = self._outcome(ending)
-        if outcome == "cancelled" and error is not None:
-            self.run.cleanup_record.raised(error, "task")
+        outcome = ending.outcome(
+            cancelled=self._cancel is not None, interrupted=bool(self.run.interrupted_steps)
+        )
+        if outcome == "cancelled":
+            self.run.end_left_steps(cancelled=True)
+            for each in [*ending.of_generators, *([] if error is None else [error])]:
+                self.run.cleanup_record.raised(each, "task")
+            self.run.cleanup_record.has_ended("task")
+        for each in ending.of_generators:
+            _log.error("a generator of task %r raised", self.id, exc_info=each)
         if error is not None and not isinstance(error, TaskError):
             _log.error("task %r raised", self.id, exc_info=error)
         output, summary = ending.output, None
@@ -352,13 +361,6 @@ class RunningTask:
         self._session.task_ended(self, completed)
         for callback in self.on_ended:
             callback(completed)
-
-    def _outcome(self, ending: Ending) -> TaskOutcome:
-        if ending.returned and not self.run.interrupted_steps:
-            return "succeeded"
-        if ending.error is not None and self._cancel is None:
-            return "failed"
-        return "cancelled"
 
     def _say_how_it_ended(self, outcome: TaskOutcome, error: BaseException | None) -> None:
         if outcome == "succeeded":

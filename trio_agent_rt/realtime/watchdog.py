@@ -24,9 +24,9 @@ __all__ = ["WATCHDOG_GRACE", "Standing", "Watched", "standings", "watch"]
 _log = logging.getLogger(__name__)
 
 WATCHDOG_GRACE = 1.0
-"""Seconds beyond its cleanup time after which a task that still lives is named: what a
-shutdown may take beyond its time-outs. It is named again each time that the wait has
-doubled."""
+"""Seconds beyond its time for cleanup (or what a step has asked for, if that is more) after
+which a task that still lives is named: what a shutdown may take beyond its time-outs. It is
+named again each time that the wait has doubled."""
 
 _MAX_TOLD = 5
 """How many places are told; one more says nothing new to a person."""
@@ -85,13 +85,18 @@ async def watch(task: Watched, cancelled_at: float, ended: trio.Event) -> None:
         cancelled_at: Trio's time.
         ended: set when the task has ended.
     """
-    wait = task.run.cleanup_record.timeout + WATCHDOG_GRACE
+    record = task.run.cleanup_record
+    at = record.due + WATCHDOG_GRACE
     while True:
-        with trio.move_on_at(cancelled_at + wait):
+        with trio.move_on_at(at):
             await ended.wait()
             return
+        allowed = record.due + WATCHDOG_GRACE  # a cleanup may have asked for more time
+        if allowed > at:
+            at = allowed
+            continue
         _tell(task, trio.current_time() - cancelled_at)
-        wait *= 2
+        at = cancelled_at + 2 * (at - cancelled_at)
 
 
 def _tell(task: Watched, seconds: float) -> None:
@@ -104,8 +109,9 @@ def _tell(task: Watched, seconds: float) -> None:
     named = ", ".join(steps) or "no step"
     where = _join(found, full_path=True)
     _log.warning("task %r still runs %s, %.1f s after its cancel%s", task.id, named, seconds, where)
-    # Once a step of it was told to be interrupted, viewers expect nothing but its end.
-    if not task.run.interrupted_steps:
+    # Once a step of it was told to be interrupted, viewers expect nothing but its end; while
+    # a question is open, nothing but the answer.
+    if not task.run.interrupted_steps and not task.run.questions.open:
         what = ", ".join(steps) or "the task"
         text = f"{what} still runs, {seconds:.1f} s after the cancel{_join(found, full_path=False)}"
         task.run.set_state(task.run.state, text)

@@ -8,7 +8,7 @@ connections where you say, `CuttingProxy` does so over TCP, and `ScriptedLLM` an
 
 from .cutting_proxy import Cut, CuttingProxy, random_cuts
 from .deterministic import TrioHasChanged, run_deterministic
-from .fake_agent import Asks, Fails, FakeAgent, Works
+from .fake_agent import Act, Asks, Fails, FakeAgent, Works
 from .leaks import LeakFound, assert_no_leaks
 from .memory import (
     Fault,
@@ -23,6 +23,7 @@ from .scripted_llm import ScriptedAnswer, ScriptedLLM
 from .sweep import Moment, NotCancelSafe, Sweep, SweepResult, Variant, assert_cancel_safe
 
 __all__ = [
+    "Act",
     "Asks",
     "Cut",
     "CuttingProxy",

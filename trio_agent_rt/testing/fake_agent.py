@@ -52,10 +52,11 @@ class FakeAgent:
     ```
 
     It behaves: its cleanup is in `run.cleanup()`, it lets every cancel through, and leaves
-    nothing behind. The steps are called `1`, `2` and so on, those at once `2a`, `2b`.
+    nothing behind. The steps are called `1`, `2` and so on, those at once `2a`, `2b` to `2z`
+    and, if there are more, `2-27`, `2-28`.
 
     Args:
-        acts: its steps, in order; a tuple's run at the same time. None: one `Works()`.
+        acts: its steps, in order; a tuple's run at the same time. Without any, one `Works()`.
         cleanup: seconds that it cleans up at its end, however that comes; 0 for not at all.
         output: what it returns.
     """
@@ -80,15 +81,16 @@ class FakeAgent:
         return self.output
 
     async def _clean_up(self, task: str, run: TaskRun) -> None:
-        async with run.cleanup():
-            await trio.sleep(self.cleanup)
+        if self.cleanup:
+            async with run.cleanup():
+                await trio.sleep(self.cleanup)
         self.ended.append(task)
 
     async def _do(self, run: TaskRun, act: Act, name: str) -> None:
         if isinstance(act, tuple):
             async with trio.open_nursery() as nursery:
-                for letter, each in zip(_LETTERS, act, strict=False):
-                    nursery.start_soon(self._do, run, each, name + letter)
+                for number, each in enumerate(act, 1):
+                    nursery.start_soon(self._do, run, each, _name_within(name, number))
             return
         async with run.step(name) as step:
             match act:
@@ -110,10 +112,15 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def _names(acts: tuple[Act, ...]) -> list[str]:
-    names: list[str] = []
-    for number, act in enumerate(acts, 1):
-        if isinstance(act, tuple):
-            names += [f"{number}{letter}" for letter, _ in zip(_LETTERS, act, strict=False)]
-        else:
-            names.append(str(number))
-    return names
+    return [name for number, act in enumerate(acts, 1) for name in _names_of(act, str(number))]
+
+
+def _names_of(act: Act, name: str) -> list[str]:
+    if not isinstance(act, tuple):
+        return [name]
+    within = ((each, _name_within(name, number)) for number, each in enumerate(act, 1))
+    return [inner for each, outer in within for inner in _names_of(each, outer)]
+
+
+def _name_within(name: str, number: int) -> str:
+    return name + (_LETTERS[number - 1] if number <= len(_LETTERS) else f"-{number}")

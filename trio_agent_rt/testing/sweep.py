@@ -14,6 +14,7 @@ its next checkpoint then, with the thing it was given in its hands.
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,8 @@ from attrs import field, frozen
 
 from ..realtime import RunningTask
 from .deterministic import run_deterministic
-from .leaks import assert_no_leaks
+from .leaks import LeakFound, assert_no_leaks, has_used_trio_threads, unseen_heap, watch_garbage
+from .witness import Witness
 
 __all__ = ["Moment", "NotCancelSafe", "Sweep", "SweepResult", "Variant", "assert_cancel_safe"]
 
@@ -94,40 +96,70 @@ class Sweep:
         self.error: Exception | None = None
         """What the cancelling itself has raised."""
 
+        self._witnesses: list[Witness] = []
+
     @contextmanager
-    def cancelling(self, target: Target) -> Generator[None]:
+    def cancelling(self, target: Target, *, clean: bool = True) -> Generator[None]:
         """Cancel `target` at the moment of this run, if that falls within the block.
 
         The steps of every Trio task count, whoever it belongs to, but only those within
         the block: what comes before and after, such as setting the stage and looking at
         what became of it, is not disturbed.
+
+        Args:
+            target: a task of a `RealtimeAgent`, a scope, or a function that cancels.
+            clean: whether such a task must end within its time for cleanup and one second
+                more, and its receipt say `clean`. False where an overrun, or an error in
+                the cleanup, is meant. That a task does not swallow its cancel, and says
+                nothing after its terminal message, is looked at all the same.
         """
-        instrument = _AtStep(self, _to_function(target))
+        witness: Witness | None = None
+        if isinstance(target, RunningTask):
+            witness = Witness(target, clean=clean)
+            self._witnesses.append(witness)
+        instrument = _AtStep(self, _to_function(target, witness), witness)
         trio.lowlevel.add_instrument(instrument)
         try:
             yield
         finally:
-            trio.lowlevel.remove_instrument(instrument)
+            # A witness looks on until the run is over; no step counts any more.
+            instrument.counts = False
+            if witness is None:
+                trio.lowlevel.remove_instrument(instrument)
+
+    def check(self) -> None:
+        """Raise what is wrong with the tasks that were cancelled."""
+        for each in self._witnesses:
+            each.check()
 
 
 class _AtStep(trio.abc.Instrument):
     """Counts steps, and cancels at one of them."""
 
-    def __init__(self, sweep: Sweep, cancel: Callable[[], object]) -> None:
+    def __init__(self, sweep: Sweep, cancel: Callable[[], object], witness: Witness | None) -> None:
+        self.counts: bool = True
+        """Whether what counts has not ended."""
         self._sweep = sweep
         self._cancel = cancel
+        self._witness = witness
         self._before = sweep.moment.variant == "woken"
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self._witness is not None:
+            self._witness.before_step(task)
         if self._before:
             self._step()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self._witness is not None:
+            self._witness.after_step()
         if not self._before:
             self._step()
 
     def _step(self) -> None:
         sweep = self._sweep
+        if not self.counts:
+            return
         sweep.steps += 1
         if sweep.steps == sweep.moment.step:
             sweep.cancelled = True
@@ -137,16 +169,20 @@ class _AtStep(trio.abc.Instrument):
                 sweep.error = exc
 
 
-def _to_function(target: Target) -> Callable[[], object]:
+def _to_function(target: Target, witness: Witness | None) -> Callable[[], object]:
     if isinstance(target, trio.CancelScope):
         return lambda: target.cancel(reason=_REASON)
     if isinstance(target, RunningTask):
-        return lambda: target.request_cancel(_REASON)
+        assert witness is not None
+        return lambda: witness.cancel(_REASON)
     return target
 
 
 Scenario: TypeAlias = Callable[[], Awaitable[object]] | Callable[[Sweep], Awaitable[object]]
 """An async function that is cancelled as a whole, or one that is given a `Sweep`."""
+
+_JUMPING_TIMEOUT = 3600.0
+_REAL_TIMEOUT = 60.0
 
 
 @frozen(kw_only=True)
@@ -156,44 +192,78 @@ class _Plan:
     scenario: Callable[..., Awaitable[object]]
     name: str
     aims: bool = field(init=False)
-    timeout: float
+    timeout: float | None
     real_clock: bool
+    complaints: list[str]
+    """Grows by each complaint of the garbage collector."""
 
     def __attrs_post_init__(self) -> None:
-        aims = bool(inspect.signature(self.scenario).parameters)
+        parameters = inspect.signature(self.scenario).parameters.values()
+        # One with a default is the scenario's own.
+        aims = any(each.default is each.empty and each.kind in _BY_PLACE for each in parameters)
         object.__setattr__(self, "aims", aims)
 
+    @property
+    def seconds(self) -> float:
+        """After which a scenario hangs."""
+        if self.timeout is not None:
+            return self.timeout
+        return _REAL_TIMEOUT if self.real_clock else _JUMPING_TIMEOUT
+
     def run(self, moment: Moment) -> Sweep:
+        self.complaints.clear()
         sweep = Sweep(moment)
         try:
             run_deterministic(self._main, sweep, seed=moment.seed, real_clock=self.real_clock)
+            self._check_garbage()
         except Exception as exc:
             raise NotCancelSafe(moment, self._text(moment, exc)) from exc
         if sweep.error is not None:
             raise NotCancelSafe(moment, self._text(moment, sweep.error)) from sweep.error
         return sweep
 
+    def _check_garbage(self) -> None:
+        gc.collect()
+        if self.complaints:
+            raise LeakFound([f"to the garbage collector: {each}" for each in self.complaints])
+
     async def _main(self, sweep: Sweep) -> None:
-        with assert_no_leaks(), trio.fail_after(self.timeout):
-            if self.aims:
-                await self.scenario(sweep)
-            else:
-                with trio.CancelScope() as scope, sweep.cancelling(scope):
-                    await self.scenario()
+        with assert_no_leaks():
+            with trio.fail_after(self.seconds):
+                if self.aims:
+                    await self.scenario(sweep)
+                else:
+                    with trio.CancelScope() as scope, sweep.cancelling(scope):
+                        await self.scenario()
+            sweep.check()
+            # Inside the run: of an async generator, only that is complained of by Trio.
+            gc.collect()
 
     def _text(self, moment: Moment, exc: Exception) -> str:
         if isinstance(exc, trio.TooSlowError):
             own = "" if self.real_clock else " of its own time"
-            what = f"it was not over after {self.timeout:g} s{own}"
+            what = f"it was not over after {self.seconds:g} s{own}"
         else:
             what = "; ".join(f"{type(each).__name__}: {each}" for each in _leaves(exc))
-        again, clock = (
-            ("much the same run", ", real_clock=True") if self.real_clock else ("the same run", "")
-        )
+        again = "much the same run" if self.real_clock else "the same run"
+        options = f"only={moment!r}"
+        if self.timeout is not None:
+            options += f", timeout={self.timeout!r}"
+        if self.real_clock:
+            options += ", real_clock=True"
         return (
             f"{self.name}, {moment.variant} at step {moment.step}, seed {moment.seed}: {what}\n"
-            f"{again} again: assert_cancel_safe({self.name}, only={moment!r}{clock})"
+            f"{again} again: assert_cancel_safe({self.name}, {options})"
+            f"{'' if self.real_clock or not has_used_trio_threads() else _HINT}"
         )
+
+
+_HINT = (
+    "\na thread was at work, while the clock jumps: if the scenario waits for one, or for a "
+    "program or a socket, give real_clock=True"
+)
+
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _leaves(exc: BaseException) -> Iterator[BaseException]:
@@ -221,9 +291,18 @@ def assert_cancel_safe(
     order in which Trio tasks run. Called from a plain function: each run is a `trio.run`
     of its own, in which nothing is waited for (`run_deterministic`), unless on the real clock.
 
-    After each run it must be so: nothing is left behind (`assert_no_leaks`), no exception
-    came out of the scenario, and it has ended in time. What else must hold, the scenario
-    asserts itself.
+    After each run it must be so:
+
+    - No exception came out of the scenario, and it has ended in time.
+    - Nothing is left behind (`assert_no_leaks`), not to the garbage collector either: no
+      `ResourceWarning`, no coroutine that was never awaited, no exception in a `__del__`.
+    - A task of a `RealtimeAgent` that was given to `Sweep.cancelling` has ended within its
+      time for cleanup and one second more, with a receipt that says `clean` (unless told
+      `clean=False` there). It has not swallowed its cancel: one that this has reached has not
+      succeeded. It has said nothing after its terminal message.
+
+    What else must hold, the scenario asserts itself: that what the agent undoes was undone,
+    and in which order. A `finally` that awaits without a shield is cut short, and no one sees.
 
     ```python
     async def scenario(sweep: Sweep) -> None:
@@ -245,8 +324,9 @@ def assert_cancel_safe(
     a failure may need a few tries to come again.
 
     Args:
-        scenario: an async function. With no parameter, all of it is cancelled; else it is
-            given a `Sweep` and says itself what is cancelled, and when.
+        scenario: an async function. With no parameter, but for such as have a default, all
+            of it is cancelled; else it is given a `Sweep` and says itself what is cancelled,
+            and when.
         seeds: how many, or which.
         variants: `cancelled`, `woken` or both.
         stride: 3 cancels at every third step only, at other ones with each seed: for a
@@ -262,17 +342,41 @@ def assert_cancel_safe(
 
     Raises:
         NotCancelSafe: from the first run that failed.
-        ValueError: when `stride` is less than 1, or there is no seed or no variant.
+        RuntimeError: when it is called inside of `trio.run`.
+        ValueError: when `stride` is less than 1, there is no seed or no variant, or the
+            scenario has no step at which it could be cancelled, so that nothing was tried.
     """
-    plan = _Plan(
-        scenario=scenario,
-        name=name or getattr(scenario, "__name__", repr(scenario)),
-        timeout=(60.0 if real_clock else 3600.0) if timeout is None else timeout,
-        real_clock=real_clock,
-    )
-    if only is not None:
-        steps = plan.run(only).steps
-        return SweepResult(runs=1, steps=steps, seeds=1, variants=1)
+    if trio.lowlevel.in_trio_run():
+        raise RuntimeError(
+            "assert_cancel_safe was called inside of trio.run: call it from a plain function "
+            "(def, not async def), since each of its runs is a trio.run of its own"
+        )
+    with unseen_heap(), watch_garbage() as complaints:
+        plan = _Plan(
+            scenario=scenario,
+            name=name or getattr(scenario, "__name__", repr(scenario)),
+            timeout=timeout,
+            real_clock=real_clock,
+            complaints=complaints,
+        )
+        result = (
+            _run_one(plan, only) if only is not None else _run_all(plan, seeds, variants, stride)
+        )
+    if not result.steps:
+        raise ValueError(
+            f"{plan.name} has no step at which it could be cancelled: what is to be cancelled "
+            "must run inside of `with sweep.cancelling(...)`, and wait for something there"
+        )
+    return result
+
+
+def _run_one(plan: _Plan, only: Moment) -> SweepResult:
+    return SweepResult(runs=1, steps=plan.run(only).steps, seeds=1, variants=1)
+
+
+def _run_all(
+    plan: _Plan, seeds: int | Iterable[int], variants: Iterable[Variant], stride: int
+) -> SweepResult:
     if stride < 1:
         raise ValueError(f"stride must be 1 or more, not {stride}")
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)

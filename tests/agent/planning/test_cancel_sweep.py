@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import attrs
 import pytest
 import trio
-import trio.testing
 
 from tests.agent.planning.script import plan
 from tests.agent.stage import Stage
@@ -30,7 +28,7 @@ from trio_agent_rt.protocol import (
     StepStarted,
     TaskCompleted,
 )
-from trio_agent_rt.testing import ScriptedAnswer, ScriptedLLM
+from trio_agent_rt.testing import ScriptedAnswer, ScriptedLLM, Sweep, assert_cancel_safe
 
 
 @tool(retryable=True)
@@ -173,66 +171,6 @@ SCENARIOS = {
 TOOLS = (flaky, ask, crowd, broken)
 
 
-class _AtStep(trio.abc.Instrument):
-    """Does something once, at the k-th step of any Trio task."""
-
-    def __init__(self, k: int, act: Callable[[], object], *, before: bool) -> None:
-        self.left = k
-        self._act = act
-        self._before = before
-
-    def _step(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self._act()
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        if self._before:
-            self._step()
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if not self._before:
-            self._step()
-
-
-async def _cancelled_at(k: int, scenario: Scenario, *, before: bool) -> tuple[Stage, bool]:
-    """One run; tells whether it lasted long enough to be cancelled."""
-    stage = Stage(cleanup_timeout=3)
-    cleaned_at = math.nan
-    agent = create_agent(
-        llm=ScriptedLLM(*scenario.answers), tools=TOOLS, executor=Executor(max_parallel=2)
-    )
-
-    async def with_cleanup(task: str, run: TaskRun) -> object:
-        nonlocal cleaned_at
-        try:
-            return await agent(task, run)
-        finally:
-            async with run.cleanup():
-                await trio.sleep(1)
-                cleaned_at = trio.current_time()
-
-    async def answer() -> None:
-        while True:
-            question = await stage.until(ConfirmationRequested)
-            await trio.sleep(0.5)
-            stage.answer(question.step_id)
-
-    def cancel() -> None:
-        if not stage.all(TaskCompleted):
-            stage.cancel()
-
-    at = _AtStep(k, cancel, before=before)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(answer)
-        trio.lowlevel.add_instrument(at)
-        await stage.play(with_cleanup)
-        trio.lowlevel.remove_instrument(at)
-        nursery.cancel_scope.cancel()
-    assert math.isnan(cleaned_at) or cleaned_at <= trio.current_time()
-    return stage, at.left <= 0
-
-
 def _begun_after_the_cancel(events: list[Event]) -> list[Event]:
     said = next(
         number
@@ -247,30 +185,64 @@ def _begun_after_the_cancel(events: list[Event]) -> list[Event]:
     ]
 
 
-@pytest.mark.parametrize("before", [False, True])
+async def _one_run(sweep: Sweep, scenario: Scenario) -> TaskCompleted:
+    """The task is cancelled at one moment, and nothing of it begins after that."""
+    stage = Stage(cleanup_timeout=3)
+    agent = create_agent(
+        llm=ScriptedLLM(*scenario.answers), tools=TOOLS, executor=Executor(max_parallel=2)
+    )
+    cleaned = False
+
+    async def with_cleanup(task: str, run: TaskRun) -> object:
+        nonlocal cleaned
+        try:
+            return await agent(task, run)
+        finally:
+            async with run.cleanup():
+                await trio.sleep(1)
+                cleaned = True
+
+    async def answer() -> None:
+        while True:
+            question = await stage.until(ConfirmationRequested)
+            await trio.sleep(0.5)
+            stage.answer(question.step_id)
+
+    def cancel() -> None:
+        if not stage.all(TaskCompleted):
+            stage.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        with sweep.cancelling(cancel):
+            await stage.play(with_cleanup)
+        nursery.cancel_scope.cancel()
+    (completed,) = stage.all(TaskCompleted)
+    began = any(isinstance(each, StepStarted) for each in stage.events)
+    assert cleaned or not began
+    if completed.outcome == "cancelled":
+        assert sweep.cancelled
+        assert _begun_after_the_cancel(stage.events) == []
+        assert completed.receipt is not None
+        assert set(completed.receipt.interrupted) == {
+            each.step_id
+            for each in stage.all(StepFailed)
+            if not each.will_retry and each.error != "broken"
+        }
+        detail = completed.receipt.cleanup_detail
+        assert detail is None or detail.endswith(": OSError: torn")
+    else:
+        assert completed.output == scenario.output
+    return completed
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_at_every_moment_a_cancel_ends_the_task_and_nothing_begins_after_it(
-    name: str, before: bool, autojump_clock: trio.testing.MockClock
-) -> None:
-    k, outcomes = 0, set[str]()
-    cancelled = True
-    while cancelled:
-        k += 1
-        stage, cancelled = await _cancelled_at(k, SCENARIOS[name], before=before)
-        (completed,) = stage.all(TaskCompleted)
-        outcomes.add(completed.outcome)
-        if completed.outcome == "cancelled":
-            assert _begun_after_the_cancel(stage.events) == []
-            assert completed.receipt is not None
-            interrupted = [
-                each.step_id
-                for each in stage.all(StepFailed)
-                if not each.will_retry and each.error != "broken"
-            ]
-            assert sorted(completed.receipt.interrupted) == sorted(interrupted)
-            detail = completed.receipt.cleanup_detail
-            assert detail is None or detail.endswith(": OSError: torn")
-        else:
-            assert completed.output == SCENARIOS[name].output
-    assert k > SCENARIOS[name].moments
+def test_at_every_moment_a_cancel_ends_the_task_and_nothing_begins_after_it(name: str) -> None:
+    outcomes = set[str]()
+
+    async def scenario(sweep: Sweep) -> None:
+        outcomes.add((await _one_run(sweep, SCENARIOS[name])).outcome)
+
+    result = assert_cancel_safe(scenario, seeds=1, name=name)
+    assert result.steps > SCENARIOS[name].moments
     assert outcomes == {"cancelled", "succeeded"}

@@ -30,9 +30,10 @@ def living(session: int) -> list[str]:
     An orphan that was killed is init's to reap, whenever it gets to it.
     """
     found: list[str] = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    # Not by `Path.glob`, which may raise when one ends while it looks.
+    for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = Path("/proc", entry, "stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
         name, _, rest = text.rpartition(")")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 import trio
 
-from trio_agent_rt.agent import Command, run_process
+from tests.agent.stage import Stage
+from trio_agent_rt.agent import Command, TaskRun, run_process
 from trio_agent_rt.agent.stopping import group
+from trio_agent_rt.agent.stopping.sessions import process
 
 from .programs import HEARS_NOTHING, Heard, living, python, sh
 
@@ -46,7 +51,7 @@ async def cancelled(command: Command) -> int:
 async def test_one_that_the_look_has_missed_is_killed_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(group, "_in_session", lambda session: set[int]())
+    monkeypatch.setattr(group, "_in_session", lambda *_: group.Look())
     heard = Heard()
     await run_process(heard, Command(sh(f"{HEARS_NOTHING} sleep 60 & echo $$"), stream=True))
     await gone(heard.number)
@@ -55,7 +60,7 @@ async def test_one_that_the_look_has_missed_is_killed_all_the_same(
 async def test_a_failure_while_it_is_ended_is_raised_and_holds_up_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(session: int) -> None:
+    def fail(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(group, "_in_session", fail)
@@ -106,7 +111,7 @@ def elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("os.pidfd_open", refuse)
     if "no proc" in request.param:
-        monkeypatch.setattr(group, "_in_session", lambda session: None)
+        monkeypatch.setattr(group, "_in_session", lambda *_: None)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -121,8 +126,15 @@ async def test_what_is_left_in_the_background_is_ended_there_too(elsewhere: None
     await gone(heard.number)
 
 
-@pytest.mark.parametrize("proc", [True, False])
-def test_orphans_are_reaped_by_a_server_that_they_are_given_to(proc: bool) -> None:
+@pytest.mark.parametrize(
+    ("proc", "script"),
+    [
+        (True, "(sleep 60 &); (sleep 60 &); exit"),
+        (False, "(sleep 60 &); (sleep 60 &); exit"),
+        (True, "set -m; sleep 60 & sleep 60 & exit"),  # in groups of their own
+    ],
+)
+def test_orphans_are_reaped_by_a_server_that_they_are_given_to(proc: bool, script: str) -> None:
     """As the first process of a container, which nobody else reaps for."""
     code = f"""
         import ctypes, os, trio
@@ -133,10 +145,9 @@ def test_orphans_are_reaped_by_a_server_that_they_are_given_to(proc: bool) -> No
             def output(self, text): ...
 
         if not {proc}:
-            group._in_session = lambda session: None
+            group._in_session = lambda *_: None
         assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
-        script = "(sleep 60 &); (sleep 60 &); exit"
-        trio.run(run_process, Call(), Command(["sh", "-c", script], grace=0.2))
+        trio.run(run_process, Call(), Command(["bash", "-c", {script!r}], grace=0.2))
         try:
             print(os.waitpid(-1, os.WNOHANG))
         except ChildProcessError:
@@ -145,3 +156,57 @@ def test_orphans_are_reaped_by_a_server_that_they_are_given_to(proc: bool) -> No
     argv = [sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
     assert (done.stdout, done.stderr) == ("none\n", "")
+
+
+def stubborn(file: Path) -> str:
+    """The code of a process with a session of its own, which has written down its id."""
+    return f"""
+        import os, signal, sys, time
+        if os.fork() == 0:
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            open({str(file)!r} + ".tmp", "w").write(str(os.getpid()))
+            os.rename({str(file)!r} + ".tmp", {str(file)!r})
+            time.sleep(60)
+        while not os.path.exists({str(file)!r}):
+            time.sleep(0.01)
+        print(os.getpid(), flush=True)
+    """
+
+
+async def test_what_has_begun_a_session_of_its_own_is_ended_while_its_parent_lives(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "id"
+    code = textwrap.dedent(stubborn(file)) + "os.wait()"
+    await cancelled(Command(python(code), stream=True, grace=0.1))
+    await gone(int(file.read_text()))
+
+
+async def test_one_that_got_away_and_holds_the_output_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "id"
+    stage = Stage()
+
+    async def agent(task: str, run: TaskRun) -> object:
+        async with run.step("a") as step:
+            await run_process(step, python(stubborn(file)))
+            stage.cancel()
+            await trio.sleep_forever()
+
+    completed = await stage.play(agent)
+    os.kill(int(file.read_text()), signal.SIGKILL)
+    assert completed.receipt is not None
+    assert completed.receipt.cleanup == "timed_out"
+    assert completed.receipt.cleanup_detail == "a (a process that got away still holds its output)"
+
+
+async def test_one_that_is_in_no_list_is_found_as_the_latest_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = await trio.lowlevel.open_process(sh("sleep 60"), start_new_session=True)
+    latest = process(program.pid)
+    monkeypatch.setattr(group, "processes", list[object])
+    monkeypatch.setattr(group, "process", lambda _: latest)
+    assert group._in_session(program.pid, {program.pid}) == group.Look(living={program.pid})
+    program.kill()
+    await program.wait()

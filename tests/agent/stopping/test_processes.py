@@ -116,6 +116,15 @@ async def test_what_goes_wrong_is_told_in_words(argv: Any, options: Any, text: s
     assert str(caught.value) == text
 
 
+async def test_where_nobody_is_told_how_a_program_ends_none_is_begun() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with pytest.raises(ToolError, match="SIGCHLD is ignored in this process"):
+            await ran(sh("exit 3"))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_a_command_that_cannot_be_one_is_refused() -> None:
     with pytest.raises(TypeError, match="a list of texts"):
         Command("rm -rf /")

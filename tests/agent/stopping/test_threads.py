@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import trio
@@ -15,6 +15,7 @@ import trio.testing
 from tests.agent.stage import Stage
 from tests.agent.stopping.left_threads import an_end
 from trio_agent_rt.agent import TaskRun, check_cancelled, run_abandoned, run_in_thread
+from trio_agent_rt.errors import ToolError
 from trio_agent_rt.protocol import TaskCompleted
 
 RunIt = Callable[..., Awaitable[object]]
@@ -204,6 +205,27 @@ async def test_threads_that_are_stuck_hold_up_only_their_kind() -> None:
                 assert await run_in_thread(Quiet(), len, "abc") == 3
                 assert await trio.to_thread.run_sync(len, "abc") == 3
                 nursery.cancel_scope.cancel()
+    finally:
+        limiter.total_tokens = 40
+
+
+@pytest.mark.parametrize("run_it", [run_in_thread, run_abandoned])
+async def test_threads_that_were_left_behind_hold_up_nobody_up_to_a_bound_that_is_told(
+    run_it: RunIt,
+) -> None:
+    limiter = trio.to_thread.current_default_thread_limiter()
+    limiter.total_tokens = 1
+    try:
+        with an_end() as ended, trio.fail_after(5):
+            with ExitStack() as stack:
+                for _ in range(4):
+                    assert await run_it(Quiet(), len, "abc") == 3
+                    function = stack.enter_context(deaf())
+                    await cancelled_in(Stage(cleanup_timeout=0), run_it, function)
+                with pytest.raises(ToolError, match=r"4 were left behind .* \(a\)"):
+                    await run_it(Quiet(), len, "abc")
+            await ended.wait()
+            assert await run_it(Quiet(), len, "abc") == 3
     finally:
         limiter.total_tokens = 40
 

@@ -46,6 +46,11 @@ class Questions:
         self._pending: Confirmation | None = None
         self._gate = trio.lowlevel.ParkingLot()
 
+    @property
+    def open(self) -> bool:
+        """Whether one is open."""
+        return self._pending is not None
+
     async def wait_for_none(self) -> None:
         """Wait until no question is open: no step starts beside one.
 

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from ...protocol import CancellationKind
 from ..cleanup import CleanupRecord
+from ..isolation import owner
 from ..step import Step, current_step
 
 if TYPE_CHECKING:
@@ -34,39 +35,42 @@ _OUTSIDE_TIMEOUT = 5.0
 class _Claim:
     tool: str
     kind: CancellationKind
-    call: ToolCall
+    run: object
+    """Whose code has claimed it: of one run of an agent, or None outside of all."""
 
 
 _claim: ContextVar[_Claim] = ContextVar("trio_agent_rt_claim")
 
 
 @contextmanager
-def claiming(tool: str, kind: CancellationKind, call: ToolCall) -> Generator[None]:
+def claiming(tool: str, kind: CancellationKind) -> Generator[None]:
     """The code of a tool, which has declared its kind, runs in here.
 
     Raises:
         RuntimeError: when it is run by a tool that has promised more.
     """
-    require(call, kind, f"runs {tool!r}, which stops as {kind!r}")
-    token = _claim.set(_Claim(tool, kind, call))
+    require(kind, f"runs {tool!r}, which stops as {kind!r}")
+    token = _claim.set(_Claim(tool, kind, owner.get(None)))
     try:
         yield
     finally:
         _claim.reset(token)
 
 
-def require(call: ToolCall, kind: CancellationKind, what: str) -> None:
+def require(kind: CancellationKind, what: str) -> None:
     """Refuse what stops less well than the tool that does it has declared.
 
+    Whichever step or call that is for. The code of an agent has declared nothing, and may
+    do all.
+
     Args:
-        call: of the tool; the code of an agent has declared nothing, and may do all.
         what: it does, for the message.
 
     Raises:
         RuntimeError: when it does.
     """
     claim = _claim.get(None)
-    if claim is None or claim.call is not call:  # it may be of whoever submitted this task
+    if claim is None or claim.run is not owner.get(None):  # of whoever submitted this task
         return
     if STRONGEST_FIRST.index(claim.kind) < STRONGEST_FIRST.index(kind):
         raise RuntimeError(

@@ -39,6 +39,8 @@ _LAST_WORDS = 0.2
 """Seconds for output that is on its way when the last process has gone. A daemon that has
 kept the pipe open must not hold up the step."""
 
+_OUT_OF_REACH = "a process that got away still holds its output"
+
 _ERROR_CHARS = 1000
 
 
@@ -100,14 +102,17 @@ async def run_process(
 
     When its first process exits, what that has left running is ended as well, so that
     nothing of it is there any more when this returns or raises. A daemon, which begins a
-    session of its own, is the one thing that escapes.
+    session of its own and whose parent is gone, is the one thing that escapes; while it
+    keeps the program's output open, the receipt says so. Where there is no /proc, jobs in
+    process groups of their own escape too.
 
     Args:
         call: of the tool or step that it is for.
         command: what to run; a plain list is its argv.
 
     Raises:
-        ToolError: when there is no such program, it may not be run, or it fails.
+        ToolError: when there is no such program, it may not be run, or it fails; when this
+            process ignores SIGCHLD, which hides how programs end.
         RuntimeError: when the tool has declared that it stops as `async`.
 
     Cancellation: SIGTERM to all its processes, SIGKILL to what is left after the grace;
@@ -116,7 +121,7 @@ async def run_process(
 
     Backpressure: none; its output is always read.
     """
-    require(call, "subprocess", "runs a program")
+    require("subprocess", "runs a program")
     if not isinstance(command, Command):
         command = Command(command)
     process = await _start(command)
@@ -127,6 +132,9 @@ async def _start(command: Command) -> trio.Process:
     if os.name != "posix":
         raise NotImplementedError("programs are run in POSIX sessions, which this system has not")
     name = command.argv[0]
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited, from `nohup` of old say
+        # The system reaps its children itself then, and Python takes that for a success.
+        raise ToolError(f"{name}: how it ends cannot be told: SIGCHLD is ignored in this process")
     try:
         # A cancel while it is being started is told when it has been.
         return await trio.lowlevel.open_process(
@@ -168,6 +176,7 @@ class _Running:
         self._out = Outlet(process.stdout, limit, say=say)
         self._err = Outlet(process.stderr, limit, keep_last=True)
         self._to_end = trio.Event()
+        self._lives_on = False
 
     async def run(self) -> ProcessResult:
         async with trio.open_nursery() as nursery:
@@ -194,9 +203,11 @@ class _Running:
                     await self._group.end(self._command.grace, lambda: cleanup.scope.deadline)
                 if cleanup.scope.cancelled_caught:
                     await self._kill()
-                with trio.move_on_after(_LAST_WORDS):
+                with trio.move_on_after(_LAST_WORDS) as last_words:
                     await self._out.over.wait()
                     await self._err.over.wait()
+                if last_words.cancelled_caught and not self._lives_on:
+                    self._record.left_behind(f"{self._step} ({_OUT_OF_REACH})")
         finally:
             self._group.kill()
             for each in (self._out, self._err):
@@ -208,6 +219,7 @@ class _Running:
         with trio.move_on_after(KILL_TIMEOUT) as scope:
             await self._group.end(0, trio.current_time)
         if scope.cancelled_caught:
+            self._lives_on = True
             self._record.left_behind(f"{self._step} (process group {self._group.id} lives on)")
 
     def _result(self) -> ProcessResult:

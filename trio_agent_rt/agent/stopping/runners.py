@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -44,15 +45,32 @@ def runner(
 
 
 async def _in_thread(call: ToolCall, function: _Function, arguments: Mapping[str, Any]) -> object:
-    return await run_in_thread(call, function, ThreadCall(call), **arguments)
+    return await run_in_thread(call, _plain(function), ThreadCall(call), **arguments)
 
 
 async def _abandoned(call: ToolCall, function: _Function, arguments: Mapping[str, Any]) -> object:
-    return await run_abandoned(call, function, ThreadCall(call), **arguments)
+    return await run_abandoned(call, _plain(function), ThreadCall(call), **arguments)
 
 
 async def _program(call: ToolCall, function: _Function, arguments: Mapping[str, Any]) -> object:
-    return attrs.asdict(await run_process(call, function(call, **arguments)))
+    return attrs.asdict(await run_process(call, _plain(function)(call, **arguments)))
+
+
+def _plain(function: _Function) -> _Function:
+    """`function`, if it is as plain as it looks: a decorator may hide an async one."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> object:
+        result = function(*args, **kwargs)
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError(
+                f"{function.__name__!r} is an async function behind a decorator that is not: "
+                "it has not run; make the decorator's function async as well"
+            )
+        return result
+
+    return call
 
 
 _RUNNERS: Mapping[str, Callable[[ToolCall, _Function, Mapping[str, Any]], Awaitable[object]]] = {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-__all__ = ["Seen", "kill_programs", "processes"]
+__all__ = ["Seen", "kill_programs", "process", "processes"]
 
 _MAX_LOOKS = 10
 """One that forks while it is looked at has hidden its child from that look, not from the
@@ -47,14 +47,21 @@ def processes() -> list[Seen] | None:
     for entry in entries:
         if not entry.isdigit():
             continue
-        try:
-            text = Path("/proc", entry, "stat").read_bytes()
-        except OSError:  # it has ended since
-            continue
-        # After the name, which is in brackets and may hold anything: state ppid pgrp session
-        state, *numbers = text.rpartition(b")")[2].split()[:4]
-        found.append(Seen(int(entry), state not in {b"Z", b"X"}, *map(int, numbers)))
+        with suppress(OSError):  # it has ended since
+            found.append(process(int(entry)))
     return found if "self" in entries else None
+
+
+def process(pid: int) -> Seen:
+    """One of them.
+
+    Raises:
+        OSError: when there is none, or nothing tells.
+    """
+    text = Path("/proc", str(pid), "stat").read_bytes()
+    # After the name, which is in brackets and may hold anything: state ppid pgrp session
+    state, *numbers = text.rpartition(b")")[2].split()[:4]
+    return Seen(pid, state not in {b"Z", b"X"}, *map(int, numbers))
 
 
 def kill_programs() -> None:

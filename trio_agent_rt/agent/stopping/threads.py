@@ -8,8 +8,10 @@
     └─────run_abandoned: at once──────────────────────▶ left behind, and said so
 ```
 
-Nothing can end a thread from outside. One that is left behind keeps its place among the
-threads of its kind until it returns, and ends with the process at the latest.
+Nothing can end a thread from outside. One that is left behind ends with the process at the
+latest. It gives its place among the threads of its kind to another one, so that the threads
+of one task hold up no other; but of those too there is a bound, beyond which no thread is
+begun until some have returned, and that is said.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 
 import trio
 
+from ...errors import ToolError
 from ..cleanup import Cleanup
 from ..failures import is_cancelled
 from .claims import record_of, require
@@ -38,11 +41,20 @@ T = TypeVar("T")
 
 _LEFT = "its thread was left behind"
 
+_MAX_TOLD = 5
+"""How many steps are named that have left threads behind."""
+
+_LEFT_PER_PLACE = 4
+"""How many threads may be left behind for each that may run: of Trio's 40, 160. Each holds
+a stack, and counts against what the system lets a process have."""
+
 # Of their own, so that threads which never return hold up nobody but their kind.
 _polling: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trio_agent_rt_polling")
 _abandoned: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar(
     "trio_agent_rt_abandoned"
 )
+_left: trio.lowlevel.RunVar[list[str]] = trio.lowlevel.RunVar("trio_agent_rt_left")
+"""Of which steps there are threads that were left behind, of either kind."""
 
 
 def check_cancelled() -> None:
@@ -69,12 +81,13 @@ async def run_in_thread(
 
     Raises:
         RuntimeError: when the tool has declared that it stops as `async` or `subprocess`.
+        ToolError: when too many threads were left behind to begin another one.
 
     Cancellation: waits until the function has left, and gives what it returned if it has
     come to its end all the same. One that has not left when the time for cleanup is over
     is left behind, and named in the receipt and in the log.
     """
-    require(call, "thread", "waits for a thread")
+    require("thread", "waits for a thread")
     thread = _Thread(call, _polling, functools.partial(function, *args, **kwargs))
     interrupted = _Interrupted(thread)
     with interrupted:
@@ -105,11 +118,12 @@ async def run_abandoned(
 
     Raises:
         RuntimeError: when the tool has declared anything but `abandon`.
+        ToolError: when too many threads were left behind to begin another one.
 
     Cancellation: raises at once. The receipt and the log say that a thread goes on; what
     it returns is lost, what it raises goes to the log.
     """
-    require(call, "abandon", "leaves a thread behind when it is cancelled")
+    require("abandon", "leaves a thread behind when it is cancelled")
     thread = _Thread(call, _abandoned, functools.partial(function, *args, **kwargs))
     try:
         await thread.run()
@@ -154,6 +168,8 @@ class _Thread(Generic[T]):
         self._value: T | None = None
         self._function = function
         self._places = _limiter(places)
+        self._borrower: object = None
+        self._left = _all_left()
         self._left_behind = False
 
     @property
@@ -161,7 +177,12 @@ class _Thread(Generic[T]):
         return self.started and not self.over.is_set()
 
     async def run(self) -> None:
-        """Run it, and raise nothing of it; when cancelled, at once, and it goes on."""
+        """Run it, and raise nothing of it; when cancelled, at once, and it goes on.
+
+        Raises:
+            ToolError: when too many others were left behind.
+        """
+        _refuse_if_too_many(self._left)
         # What this is asked to do as a limiter tells when the thread begins and ends.
         limiter = cast("trio.CapacityLimiter", self)
         await trio.to_thread.run_sync(self._work, abandon_on_cancel=True, limiter=limiter)
@@ -178,12 +199,15 @@ class _Thread(Generic[T]):
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
         await self._places.acquire_on_behalf_of(borrower)
+        self._borrower = borrower
         self.started = True
 
     def release_on_behalf_of(self, borrower: object) -> None:
-        self._places.release_on_behalf_of(borrower)
         self.over.set()
-        if self._left_behind:
+        if not self._left_behind:
+            self._places.release_on_behalf_of(borrower)
+        else:
+            self._left.remove(self.step)
             self.record.came_back(self.name)
             failed = self.error is not None and not is_cancelled(self.error)
             _log.log(
@@ -196,6 +220,8 @@ class _Thread(Generic[T]):
     def leave_behind_if_running(self) -> None:
         if self.running:
             self._left_behind = True
+            self._left.append(self.step)
+            self._places.release_on_behalf_of(self._borrower)
             self.record.left_behind(self.name)
 
 
@@ -237,6 +263,25 @@ class _Interrupted:
         if isinstance(exc, trio.Cancelled) and self._has_started():
             self.by = exc
         return self.by is not None
+
+
+def _all_left() -> list[str]:
+    try:
+        return _left.get()
+    except LookupError:
+        _left.set(left := [])
+        return left
+
+
+def _refuse_if_too_many(left: list[str]) -> None:
+    most = _LEFT_PER_PLACE * int(
+        min(trio.to_thread.current_default_thread_limiter().total_tokens, 1_000_000)
+    )
+    if len(left) >= most:
+        steps = ", ".join(list(dict.fromkeys(left))[:_MAX_TOLD])
+        raise ToolError(
+            f"no thread is begun: {len(left)} were left behind and have not returned ({steps})"
+        )
 
 
 def _limiter(places: trio.lowlevel.RunVar[trio.CapacityLimiter]) -> trio.CapacityLimiter:

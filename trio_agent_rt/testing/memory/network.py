@@ -7,14 +7,12 @@ import importlib
 import itertools
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ...clients import AgentClient, Reconnect
-from ...clients.connectors import Connector, SSEConnector, WebSocketConnector
-from ...protocol import Position
+from ...clients import AgentClient, open_sse_client, open_websocket_client
 from ...transports.admission import Admission, Authenticate, ChooseSession
 from ...transports.websocket.server import websocket_visitors
 from .faults import Fault
@@ -27,8 +25,6 @@ __all__ = ["MemoryListener", "MemoryNetwork"]
 
 _WEBSOCKET_PORT = 8080
 _SSE_PORT = 8081
-_CONNECT_TIMEOUT = 10.0
-_COMMAND_TIMEOUT = 30.0
 
 
 class MemoryListener(trio.abc.Listener[MemoryStream]):
@@ -175,50 +171,24 @@ class MemoryNetwork:
         finally:
             listener.close()
 
-    def open_websocket_client(
-        self,
-        *,
-        reconnect: Reconnect | None = None,
-        session: str | None = None,
-        last_position: Position | str | None = None,
-        token: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        connect_timeout: float = _CONNECT_TIMEOUT,
-        command_timeout: float = _COMMAND_TIMEOUT,
-    ) -> AgentClient:
-        """What `trio_agent_rt.open_websocket_client` gives, over this network."""
-        connector = WebSocketConnector(
-            url=f"ws://127.0.0.1:{_WEBSOCKET_PORT}/ws",
-            token=token,
-            headers=headers or {},
-            dial=self.dial,
-        )
-        return _client(
-            connector, reconnect, session, last_position, connect_timeout, command_timeout
-        )
+    def open_websocket_client(self, **options: Any) -> AgentClient:
+        """What `trio_agent_rt.open_websocket_client` gives, over this network.
 
-    def open_sse_client(
-        self,
-        *,
-        reconnect: Reconnect | None = None,
-        session: str | None = None,
-        last_position: Position | str | None = None,
-        token: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        connect_timeout: float = _CONNECT_TIMEOUT,
-        command_timeout: float = _COMMAND_TIMEOUT,
-    ) -> AgentClient:
-        """What `trio_agent_rt.open_sse_client` gives, over this network."""
+        Args:
+            options: those of that function, but for `url` and `dial`.
+        """
+        url = f"ws://127.0.0.1:{_WEBSOCKET_PORT}/ws"
+        return open_websocket_client(url, dial=self.dial, **options)
+
+    def open_sse_client(self, **options: Any) -> AgentClient:
+        """What `trio_agent_rt.open_sse_client` gives, over this network.
+
+        Args:
+            options: those of that function, but for `url` and `dial`.
+        """
         _load("...clients.connectors.sse_link")
-        connector = SSEConnector(
-            url=f"http://127.0.0.1:{_SSE_PORT}/sse",
-            token=token,
-            headers=headers or {},
-            dial=self.dial,
-        )
-        return _client(
-            connector, reconnect, session, last_position, connect_timeout, command_timeout
-        )
+        url = f"http://127.0.0.1:{_SSE_PORT}/sse"
+        return open_sse_client(url, dial=self.dial, **options)
 
 
 def _load(name: str) -> Any:
@@ -244,22 +214,4 @@ def _admission(
         cors=None,
         authenticate=authenticate,
         choose_session=choose_session,
-    )
-
-
-def _client(
-    connector: Connector,
-    reconnect: Reconnect | None,
-    session: str | None,
-    last_position: Position | str | None,
-    connect_timeout: float,
-    command_timeout: float,
-) -> AgentClient:
-    return AgentClient(
-        connector,
-        reconnect=reconnect,
-        session=session,
-        last_position=last_position,
-        connect_timeout=connect_timeout,
-        command_timeout=command_timeout,
     )
