@@ -28,6 +28,7 @@ LAYERS = (
     {"events"},
     {"protocol"},
     {"errors"},
+    {"groups"},
 )
 """From the top down; a part imports itself and what stands below it."""
 

@@ -5,7 +5,7 @@ from .follower import Follower
 from .peers import COMMAND_BYTES, Connection, Framing, Inquiry, Limits, RateLimit
 from .server import RealtimeAgent
 from .session import BusyPolicy, Session
-from .supervisor import Phase, Ungrouping
+from .supervisor import Phase
 from .task import Agent, EndedTask, RunningTask
 
 __all__ = [
@@ -29,5 +29,4 @@ __all__ = [
     "Session",
     "SessionInfo",
     "Tickets",
-    "Ungrouping",
 ]

@@ -18,17 +18,18 @@ closed, by their transports.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 import trio
 
 from ..errors import ShuttingDown
+from ..groups import errors_of, ungrouped
 from .task import RunningTask
 
-__all__ = ["Phase", "Supervisor", "Ungrouping"]
+__all__ = ["Phase", "Supervisor"]
 
 Phase: TypeAlias = Literal["serving", "draining", "cancelling", "closed"]
 """Where a server stands in its life."""
@@ -111,7 +112,7 @@ class Supervisor:
             return await self._outer.__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup as group:
             # By their leaves: splitting a group makes new ones of those inside it.
-            if exc is not None and _errors(group) == _errors(exc):
+            if exc is not None and errors_of(group) == errors_of(exc):
                 return False
             wrong = ungrouped(group)
             raise wrong from wrong.__cause__
@@ -174,48 +175,3 @@ class Supervisor:
         for task in self._tasks():
             task.run.cleanup_record.bound(latest)
             task.request_cancel("the server is shutting down")
-
-
-class Ungrouping:
-    """A `with` around a nursery of ours: what comes out of it is not in a group for that."""
-
-    def __enter__(self) -> None:
-        """Nothing to do yet."""
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Raise what was grouped, if it was one exception."""
-        if isinstance(exc, BaseExceptionGroup):
-            wrong = ungrouped(cast("BaseExceptionGroup[BaseException]", exc))
-            raise wrong from wrong.__cause__
-
-
-def ungrouped(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What `group` was put around by nurseries of ours, if that is one exception.
-
-    Whoever is outside never saw those nurseries, so they are not their concern. A cancel
-    gives way to anything else, since it will be told again at the next checkpoint; a
-    KeyboardInterrupt stands for all, since it is what the person at the keyboard wanted.
-    """
-    leaves = list(_leaves(group))
-    interrupts = [each for each in leaves if isinstance(each, KeyboardInterrupt)]
-    wrong = interrupts or _errors(group)
-    if not wrong:
-        return leaves[0]
-    return wrong[0] if interrupts or len(wrong) == 1 else group
-
-
-def _errors(exc: BaseException) -> list[BaseException]:
-    return [each for each in _leaves(exc) if not isinstance(each, trio.Cancelled)]
-
-
-def _leaves(exc: BaseException) -> Iterator[BaseException]:
-    if isinstance(exc, BaseExceptionGroup):
-        for each in cast("BaseExceptionGroup[BaseException]", exc).exceptions:
-            yield from _leaves(each)
-    else:
-        yield exc

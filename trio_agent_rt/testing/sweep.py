@@ -15,13 +15,14 @@ its next checkpoint then, with the thing it was given in its hands.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
 import trio
 from attrs import field, frozen
 
+from ..groups import leaves
 from ..realtime import RunningTask
 from .deterministic import run_deterministic
 from .leaks import assert_no_leaks
@@ -184,19 +185,11 @@ class _Plan:
         if isinstance(exc, trio.TooSlowError):
             what = f"it was not over after {self.timeout:g} s of its own time"
         else:
-            what = "; ".join(f"{type(each).__name__}: {each}" for each in _leaves(exc))
+            what = "; ".join(f"{type(each).__name__}: {each}" for each in leaves(exc))
         return (
             f"{self.name}, {moment.variant} at step {moment.step}, seed {moment.seed}: {what}\n"
             f"the same run again: assert_cancel_safe({self.name}, only={moment!r})"
         )
-
-
-def _leaves(exc: BaseException) -> Iterator[BaseException]:
-    if isinstance(exc, BaseExceptionGroup):
-        for each in cast("BaseExceptionGroup[BaseException]", exc).exceptions:
-            yield from _leaves(each)
-    else:
-        yield exc
 
 
 def assert_cancel_safe(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 from attrs import field, frozen
 
-from ..realtime import Ungrouping
+from ..groups import Ungrouping
 from .admission import Admission, Authenticate, ChooseSession
 from .cors import Cors
 from .listeners import SSEAddress, WebSocketAddress, open_listeners

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import trio
 
-from ..realtime import Ungrouping
+from ..groups import Ungrouping
 
 if TYPE_CHECKING:
     from ..realtime import RealtimeAgent

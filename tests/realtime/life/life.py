@@ -78,8 +78,6 @@ class Life:
         self.thread_begun: threading.Event = threading.Event()
         self.thread_go: threading.Event = threading.Event()
         self.acted: trio.Event = trio.Event()
-        self.done: trio.Event = trio.Event()
-        """Whoever looks on has seen enough, and the program may end."""
         self.called: bool = False
         self.alive: int = 0
         """How much of the agent's code is still running."""
@@ -94,6 +92,8 @@ class Life:
         self.one_before_go: trio.Event = trio.Event()
         self._outer = trio.CancelScope()
         self._fail = trio.Event()
+        # A cancel from outside that does not reach the block itself is to be noticed too.
+        self._block = trio.CancelScope(shield=True)
         self._viewing = AsyncExitStack()
 
     # --- the agent
@@ -140,7 +140,8 @@ class Life:
             await self.go.wait()
 
     def let_all_go(self) -> None:
-        """Nothing of the agents is held any more, whatever has become of the cell."""
+        """Nothing is held any more, whatever has become of the cell; the program may end."""
+        self._block.cancel(reason="whoever looks on has seen enough")
         for each in (self.go, self.one_before_go, self.thread_go):
             each.set()
 
@@ -178,12 +179,11 @@ class Life:
             self.me = await self._viewing.enter_async_context(viewer(server))
             (session,) = server._registry.sessions
             self._observer = session.observe(Position(session.log.position.epoch, 0))
-            await self.point.bring(self)
-            if not self.acted.is_set():
-                self.act()
-            # A cancel from outside that does not reach the block itself is noticed too.
-            with trio.CancelScope(shield=True):
-                await self.done.wait()
+            with self._block:
+                await self.point.bring(self)
+                if not self.acted.is_set():
+                    self.act()
+                await trio.sleep_forever()
 
     def _busy(self) -> BusyPolicy:
         if self.column == "replace":

@@ -99,7 +99,6 @@ async def _live(life: Life, outcome: str, end: Callable[[Life, str], Awaitable[N
         try:
             await life.acted.wait()
             await _look_on(life, outcome, end)
-            life.done.set()
         finally:
             life.let_all_go()
 

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from attrs.validators import ge
 
 from ...errors import ToolError
+from ...groups import Ungrouping
 from ..cleanup import Cleanup
 from .claims import record_of, require
 from .group import ProcessGroup
@@ -109,6 +110,7 @@ async def run_process(
     Raises:
         ToolError: when there is no such program, it may not be run, or it fails.
         RuntimeError: when the tool has declared that it stops as `async`.
+        NotImplementedError: where there is no POSIX.
 
     Cancellation: SIGTERM to all its processes, SIGKILL to what is left after the grace;
     raises when they are gone and reaped. What cannot be killed within the time for
@@ -170,6 +172,11 @@ class _Running:
         self._to_end = trio.Event()
 
     async def run(self) -> ProcessResult:
+        with Ungrouping():
+            await self._run()
+        return self._result()
+
+    async def _run(self) -> None:
         async with trio.open_nursery() as nursery:
             # These two run on under a cancel, until the third one has ended the program.
             nursery.start_soon(self._out.run)
@@ -184,7 +191,6 @@ class _Running:
             await self._out.over.wait()
             await self._err.over.wait()
             nursery.cancel_scope.cancel(reason="the program has ended")
-        return self._result()
 
     async def _end_when_told(self) -> None:
         try:

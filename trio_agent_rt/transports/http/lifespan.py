@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import trio
 
-from ...realtime import Ungrouping
+from ...groups import Ungrouping
 
 __all__ = ["ASGIApp", "Lifespan", "Message", "Receive", "Scope", "Send"]
 
