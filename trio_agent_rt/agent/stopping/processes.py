@@ -16,6 +16,7 @@ from attrs.validators import ge
 from ...errors import ToolError
 from ...groups import Ungrouping
 from ..cleanup import Cleanup
+from ..failures import MAX_ERROR_CHARS
 from .claims import record_of, require
 from .group import ProcessGroup
 from .pipes import Outlet, feed
@@ -40,7 +41,9 @@ _LAST_WORDS = 0.2
 """Seconds for output that is on its way when the last process has gone. A daemon that has
 kept the pipe open must not hold up the step."""
 
-_ERROR_CHARS = 1000
+_ERROR_CHARS = MAX_ERROR_CHARS // 2
+"""Characters that an error repeats of what a program said last: half of what may be shown of
+an error, so that they are not what is cut off there."""
 
 
 def _as_bytes(text: str | bytes | None) -> bytes | None:

@@ -27,6 +27,7 @@ __all__ = ["MemoryListener", "MemoryNetwork"]
 
 _WEBSOCKET_PORT = 8080
 _SSE_PORT = 8081
+# The defaults of `open_websocket_client` and `open_sse_client`.
 _CONNECT_TIMEOUT = 10.0
 _COMMAND_TIMEOUT = 30.0
 
