@@ -25,10 +25,10 @@ LAYERS = (
     {"transports", "clients", "llm"},
     {"realtime"},
     {"agent", "backplanes"},
+    {"groups"},
     {"events"},
     {"protocol"},
     {"errors"},
-    {"groups"},
 )
 """From the top down; a part imports itself and what stands below it."""
 
