@@ -75,4 +75,4 @@ async def test_cancels_come_out_as_one() -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.sleep_forever)
                 nursery.start_soon(trio.sleep_forever)
-    assert errors_of(caught.value) == []
+        assert errors_of(caught.value) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Self, get_args
 
 import trio
@@ -121,14 +121,14 @@ class RealtimeAgent:
         await self._life.open()
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
+    ) -> CoroutineType[Any, Any, bool | None]:
         """Shut it down, and return when nothing of it runs any more."""
-        return await self._life.close(exc_type, exc, traceback)
+        return self._life.close(exc_type, exc, traceback)
 
     @property
     def phase(self) -> Phase:

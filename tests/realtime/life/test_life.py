@@ -228,6 +228,8 @@ def _check_receipt(life: Life, outcome: str, receipt: Receipt) -> None:
     match outcome:
         case "never called":
             assert not life.called
+            told = [each.message for each in _statuses(life, "held") if each.cancelling]
+            assert [each for each in told if not each.startswith("Cancelling: ")] == []
             assert (receipt.interrupted, receipt.completed) == ((), ())
         case "cut short":
             assert receipt.completed == ()

@@ -287,6 +287,8 @@ class _SSELink:
         asks = isinstance(command, GetTools | GetState)
         max_bytes = self._connector.max_message_bytes
         body = bytearray()
+        response: httpx.Response | None = None
+        no_way = AgentRTError()
         try:
             response = await self._http.ask(
                 "GET" if asks else "POST",
@@ -302,14 +304,24 @@ class _SSELink:
         except LinkClosed:
             raise
         except AgentRTError as exc:
-            with trio.move_on_after(_LAST_MOMENT):
-                await self._has_ended.wait()
-                raise LinkClosed(str(exc)) from exc
-            return (_not_sent(exc, command.request_id or ""),)
+            no_way = exc
+        if response is None:
+            return (await self._not_sent(no_way, command.request_id or ""),)
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
         events = _understood(url, response, bytes(body), command.request_id or "")
         return self._known(url, events)
+
+    async def _not_sent(self, why: AgentRTError, request_id: str) -> CommandFailed:
+        """The answer to a command for which there is no connection.
+
+        Raises:
+            LinkClosed: when the stream has ended as well.
+        """
+        with trio.move_on_after(_LAST_MOMENT):
+            await self._has_ended.wait()
+            raise LinkClosed(str(why)) from why
+        return CommandFailed(message=f"not sent: {why}", code="internal", request_id=request_id)
 
     def _known(self, url: ServerURL, events: Sequence[Event]) -> Sequence[Event]:
         """The events of an answer, unless the stream of its command is unknown.
@@ -356,10 +368,6 @@ def _understood(
         wrong = rejection(url, status, response.headers.raw, body, usual_path=usual)
         code = _CODES.get(status, "internal")
         return (CommandFailed(message=str(wrong), code=code, request_id=request_id),)
-
-
-def _not_sent(why: AgentRTError, request_id: str) -> CommandFailed:
-    return CommandFailed(message=f"not sent: {why}", code="internal", request_id=request_id)
 
 
 def _too_large(max_bytes: int) -> LinkClosed:
