@@ -11,7 +11,7 @@ from typing import cast
 
 import trio
 
-__all__ = ["Ungrouping", "errors_in", "raise_ungrouped"]
+__all__ = ["Ungrouping", "errors_in", "leaves", "raise_ungrouped"]
 
 
 class Ungrouping:
@@ -38,9 +38,9 @@ def raise_ungrouped(group: BaseExceptionGroup[BaseException]) -> None:
     checkpoint; a KeyboardInterrupt stands for all, since it is what the person at the
     keyboard wanted. What is raised keeps the cause and the context that it had.
     """
-    leaves = list(_leaves(group))
-    interrupts = [each for each in leaves if isinstance(each, KeyboardInterrupt)]
-    wrong = interrupts or errors_in(group) or leaves[:1]
+    found = list(leaves(group))
+    interrupts = [each for each in found if isinstance(each, KeyboardInterrupt)]
+    wrong = interrupts or errors_in(group) or found[:1]
     if interrupts or len(wrong) == 1:
         context = wrong[0].__context__
         try:
@@ -51,12 +51,13 @@ def raise_ungrouped(group: BaseExceptionGroup[BaseException]) -> None:
 
 def errors_in(exc: BaseException) -> Sequence[BaseException]:
     """What it is made of that is no cancel."""
-    return [each for each in _leaves(exc) if not isinstance(each, trio.Cancelled)]
+    return [each for each in leaves(exc) if not isinstance(each, trio.Cancelled)]
 
 
-def _leaves(exc: BaseException) -> Iterator[BaseException]:
+def leaves(exc: BaseException) -> Iterator[BaseException]:
+    """The exceptions that `exc` groups, at any depth; itself if it is no group."""
     if isinstance(exc, BaseExceptionGroup):
         for each in cast("BaseExceptionGroup[BaseException]", exc).exceptions:
-            yield from _leaves(each)
+            yield from leaves(each)
     else:
         yield exc

@@ -25,10 +25,10 @@ LAYERS = (
     {"transports", "clients", "llm"},
     {"realtime"},
     {"agent", "backplanes"},
+    {"ungrouping"},
     {"events"},
     {"protocol"},
     {"errors"},
-    {"ungrouping"},
 )
 """From the top down; a part imports itself and what stands below it."""
 

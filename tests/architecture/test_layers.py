@@ -56,6 +56,7 @@ def test_what_is_imported_is_required_and_extras_wait_until_they_are_used(source
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..agent import Tool",
             "events/log.py:3",
         ),
+        ("events/log.py", "from ..ungrouping import leaves", "may only import what stands below"),
         ("clients/client.py", "from ..agent import Tool", "clients must work without agent"),
         ("clients/client.py", "from ..realtime import Session", "clients must work without"),
         ("streams.py", "from .protocol import Position", "streams imports errors alone"),
@@ -85,6 +86,7 @@ def test_an_import_that_points_up_is_found(path: str, text: str, complaint: str)
         ("cli/serve.py", "from ..transports import serve_websocket\nfrom . import view"),
         ("clients/client.py", "from ..protocol import Event\nfrom ..streams import BoundedStream"),
         ("agent/tools/wait.py", "from ..tool import tool\nfrom ...errors import ToolError"),
+        ("agent/stopping/processes.py", "from ...ungrouping import Ungrouping"),
         (
             "errors.py",
             "import typing\nif typing.TYPE_CHECKING:\n    from .protocol.messages import Receipt",

@@ -54,6 +54,21 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.message for each in caplog.records if "still runs" in each.message]
 
 
+async def test_one_that_has_not_started_is_not_watched() -> None:
+    async def agent(task: str, run: TaskRun) -> None:
+        await trio.sleep_forever()
+
+    async with RealtimeAgent(agent, busy="queue") as realtime:
+        first = realtime.submit("x")
+        queued = realtime.submit("y", session=first.session_id)
+        await trio.testing.wait_all_tasks_blocked()
+        before = set(realtime.nursery.child_tasks)
+        queued.request_cancel("not wanted")
+        assert set(realtime.nursery.child_tasks) == before
+        first.request_cancel("nor this")
+        assert set(realtime.nursery.child_tasks) > before
+
+
 async def test_a_step_is_named_with_where_it_stands_to_the_viewers_and_in_the_log(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

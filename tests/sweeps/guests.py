@@ -84,8 +84,6 @@ class Guest:
         self._may_jump = False
         """Whether the next position need not follow the last: the first, or after a gap."""
         self._excusable = False
-        self._asked_late = False
-        """Whether it has asked for something in a shutdown."""
 
     def __str__(self) -> str:
         of = f" of {self.leader.number}" if self.leader else ""
@@ -161,7 +159,6 @@ class Guest:
         if not self.calm:
             kinds += ["disturb"] * 4
         kind = self.chance.choice(kinds)
-        self._asked_late = self._asked_late or self.load.ending
         if kind not in {"submit", "disturb"}:
             self.note(kind)
         match kind:
@@ -204,9 +201,7 @@ class Guest:
 
     async def _follow(self, task: ClientTask) -> None:
         # A shutdown sends every terminal message, unless the transports are cancelled alone.
-        # Over SSE what is asked for then may need a connection of its own, which is refused:
-        # the client takes that for the end of its stream as well, and comes back too late.
-        lost = self.load.end == "left" or (self.kind == "sse" and self._asked_late)
+        lost = self.load.end == "left"
         with self._excusing(f"follow {task.id}", at_the_end=lost):
             with trio.fail_after(_PATIENCE * 10):
                 completed = await task.wait()
@@ -260,7 +255,6 @@ class Guest:
         await trio.sleep(self.chance.uniform(0, 2))
         task = client.task(event.task_id)
         say = self.chance.choice([task.confirm, task.confirm, task.reject])
-        self._asked_late = self._asked_late or self.load.ending
         with self._excusing("answer", UnknownTask):
             outcome = await say(event.step_id)
             self.note(f"{say.__name__} {event.task_id}/{event.step_id}: {outcome}")

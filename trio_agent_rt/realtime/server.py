@@ -128,7 +128,6 @@ class RealtimeAgent:
         traceback: TracebackType | None,
     ) -> CoroutineType[Any, Any, bool | None]:
         """Shut it down, and return when nothing of it runs any more."""
-        self.begin_shutdown()
         return self._life.close(exc_type, exc, traceback)
 
     @property

@@ -2,12 +2,12 @@
 
 ```
  your nursery
- ├── sentry           notices a cancel from outside, and begins the shutdown
+ ├── sentry           begins the shutdown: the block was left, or is cancelled from outside
  └── supervisor       shielded: ends in order, whatever is cancelled around it
      └── nursery      tasks, their throttles, the clocks of sessions
 
- serving ──begin / outer cancel──▶ draining ──drain time over──▶ cancelling
-                                      └──no task left──▶ closed ◀──┘
+ serving ──begin / left / cancel──▶ draining ──drain time over──▶ cancelling
+                                       └──no task left──▶ closed ◀──┘
 ```
 
 Tasks live in a nursery of their own, shielded from the world: no new work; time to
@@ -40,7 +40,7 @@ class Supervisor:
 
     Args:
         tasks: gives the tasks that have not ended.
-        on_outer_cancel: called when a cancel from outside was noticed; is to `begin`.
+        on_end: called when the block is left or cancelled from outside; is to `begin`.
         on_tasks_ended: called, in a shutdown, when every task has ended and said so.
         cleanup_timeout: seconds for the cleanup of tasks that a shutdown cancels.
     """
@@ -48,7 +48,7 @@ class Supervisor:
     def __init__(
         self,
         tasks: Callable[[], Sequence[RunningTask]],
-        on_outer_cancel: Callable[[], None],
+        on_end: Callable[[], None],
         on_tasks_ended: Callable[[], None],
         *,
         cleanup_timeout: float,
@@ -59,7 +59,7 @@ class Supervisor:
         self.tasks_ended: trio.Event = trio.Event()
         """Set once, in a shutdown, every task has ended and said so to every viewer."""
         self._tasks = tasks
-        self._on_outer_cancel = on_outer_cancel
+        self._on_end = on_end
         self._on_tasks_ended = on_tasks_ended
         self._cleanup_timeout = cleanup_timeout
         self._outer: AbstractAsyncContextManager[trio.Nursery] | None = None
@@ -92,7 +92,7 @@ class Supervisor:
         nursery = await self._outer.__aenter__()
         self.phase = "serving"
         nursery.start_soon(self._supervise)
-        nursery.start_soon(self._watch_for_cancel)
+        nursery.start_soon(self._watch_for_end)
         async with AsyncExitStack() as on_failure:
             on_failure.push_async_exit(self.close)
             with trio.CancelScope(shield=True):
@@ -141,13 +141,16 @@ class Supervisor:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def _watch_for_cancel(self) -> None:
-        """A cancel from outside reaches this Trio task, and no task of an agent."""
+    async def _watch_for_end(self) -> None:
+        """A cancel from outside reaches this Trio task, and no task of an agent.
+
+        It may never reach the block itself, which can be shielded, or wait for a thread.
+        """
         with self._sentry:
             try:
                 await trio.sleep_forever()
             finally:
-                self._on_outer_cancel()
+                self._on_end()
 
     async def _supervise(self) -> None:
         with trio.CancelScope(shield=True):

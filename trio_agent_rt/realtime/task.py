@@ -251,11 +251,11 @@ class RunningTask:
             self._cancel = _Cancel(reason, trio.current_time(), int(time.time() * 1000))
             self.run.cleanup_record.cancel(self._cancel.at)
             self.scope.cancel(reason=reason)
-            self._session.watch(self)
             if self._started_at is None:
                 self._session.forget_queued(self)
                 self._complete(Ending())
             else:
+                self._session.watch(self)
                 self.run.emit(
                     StatusChanged(
                         state=self.run.state, message=f"Cancelling: {reason}", cancelling=True

@@ -84,6 +84,8 @@ async def watch(task: Watched, cancelled_at: float, ended: trio.Event) -> None:
     Args:
         cancelled_at: Trio's time.
         ended: set when the task has ended.
+
+    Cancellation: safe; nothing is named any more.
     """
     record = task.run.cleanup_record
     at = record.due + WATCHDOG_GRACE

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
 import trio
 from attrs import field, frozen
 
 from ..realtime import RunningTask
+from ..ungrouping import leaves
 from .deterministic import run_deterministic
 from .leaks import LeakFound, assert_no_leaks, has_used_trio_threads, unseen_heap, watch_garbage
 from .witness import Witness
@@ -244,7 +245,7 @@ class _Plan:
             own = "" if self.real_clock else " of its own time"
             what = f"it was not over after {self.seconds:g} s{own}"
         else:
-            what = "; ".join(f"{type(each).__name__}: {each}" for each in _leaves(exc))
+            what = "; ".join(f"{type(each).__name__}: {each}" for each in leaves(exc))
         again = "much the same run" if self.real_clock else "the same run"
         options = f"only={moment!r}"
         if self.timeout is not None:
@@ -264,14 +265,6 @@ _HINT = (
 )
 
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def _leaves(exc: BaseException) -> Iterator[BaseException]:
-    if isinstance(exc, BaseExceptionGroup):
-        for each in cast("BaseExceptionGroup[BaseException]", exc).exceptions:
-            yield from _leaves(each)
-    else:
-        yield exc
 
 
 def assert_cancel_safe(

@@ -88,13 +88,13 @@ class Admission:
     _origins: OriginPolicy = field(init=False, default=Factory(_policy_of, takes_self=True))
 
     @classmethod
-    def to(
+    def for_peers_of(
         cls,
         realtime: RealtimeAgent,
         *,
-        cors: Cors | None,
-        authenticate: Authenticate | None,
-        choose_session: ChooseSession | None,
+        cors: Cors | None = None,
+        authenticate: Authenticate | None = None,
+        choose_session: ChooseSession | None = None,
         own_ports: AbstractSet[int] = frozenset(),
     ) -> Admission:
         """What is asked of every peer of `realtime`; the options are those of its servers."""

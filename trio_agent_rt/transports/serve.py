@@ -144,7 +144,7 @@ async def serve(
     if websocket is None and sse is None:
         raise ValueError("websocket and sse are both None: there is nothing to serve")
     own_ports: set[int] = set()
-    admission = Admission.to(
+    admission = Admission.for_peers_of(
         realtime,
         cors=cors,
         own_ports=own_ports,

@@ -46,7 +46,8 @@ def test_all_of_a_program_is_killed_though_it_hears_nothing(programs: Programs) 
     one, two = (programs.start(sh(script)) for _ in range(2))
     kill_programs()
     for each in (one, two):
-        assert each.wait(5) == -signal.SIGKILL
+        # 0: the shell has seen its child killed before it was killed itself.
+        assert each.wait(5) in {0, -signal.SIGKILL}
         assert _all_gone(each.pid)
 
 

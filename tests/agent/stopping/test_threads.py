@@ -174,24 +174,37 @@ async def test_one_that_does_not_poll_is_left_behind_at_the_deadline_and_named(
 
 async def test_a_cancel_before_the_thread_has_a_place_waits_for_nothing() -> None:
     stage = Stage(cleanup_timeout=20)
+
+    async def agent(task: str, run: TaskRun) -> object:
+        async with run.step("a") as step:
+            await run_in_thread(step, ran.append, "never")
+        return "never"
+
+    async def play() -> None:
+        completed.append(await stage.play(agent))
+
+    ran: list[str] = []
+    completed: list[TaskCompleted] = []
     limiter = trio.to_thread.current_default_thread_limiter()
     limiter.total_tokens = 1
     try:
         with deaf() as function, trio.fail_after(5):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(run_in_thread, Quiet(), function)
-                await trio.testing.wait_all_tasks_blocked(0.01)
-                with trio.CancelScope() as scope:
-                    scope.cancel()
-                    await run_in_thread(Quiet(), len, "")
-                with trio.move_on_after(0.05) as waiting:
-                    await run_in_thread(Quiet(), len, "")
-                assert scope.cancelled_caught
-                assert waiting.cancelled_caught
+                await begun(function)
+                async with trio.open_nursery() as playing:
+                    playing.start_soon(play)
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                    stage.cancel()
+                assert not function.go.is_set()
                 function.go.set()
     finally:
         limiter.total_tokens = 40
+    assert ran == []
     assert stage.error is None
+    assert completed[0].receipt is not None
+    assert completed[0].receipt.interrupted == ("a",)
+    assert (completed[0].receipt.cleanup, completed[0].receipt.cleanup_detail) == ("clean", None)
 
 
 async def test_threads_that_are_stuck_hold_up_only_their_kind() -> None:

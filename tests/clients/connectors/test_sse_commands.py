@@ -21,7 +21,6 @@ from trio_agent_rt.protocol import Receipt, encode_http_failure
 
 from ..fake_server import completed
 from .http_server import Exchange, HTTPServer, Play, http_server
-from .sockets import answering, listening
 
 AT_ONCE = Reconnect(base=0, cap=0.01)
 
@@ -281,20 +280,6 @@ async def test_commands_that_do_not_reach_the_server_of_the_stream_are_refused_i
                     await client.submit("x")
                 await client.tools()
     assert len(server.asked("/task")) == 6
-
-
-async def test_where_nothing_takes_commands_the_reason_is_told() -> None:
-    async with listening(answering()) as nowhere:
-        pass
-    task_url = nowhere.replace("ws://", "http://").replace("/ws", "/task")
-    never = Reconnect(enabled=False)
-    with trio.fail_after(5):
-        async with (
-            http_server({}) as server,
-            open_sse_client(server.url, task_url=task_url, reconnect=never) as client,
-        ):
-            with pytest.raises(ConnectionLost, match="connection refused"):
-                await client.submit("x")
 
 
 async def test_an_answer_that_is_too_large_is_not_taken() -> None:

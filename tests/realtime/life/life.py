@@ -12,7 +12,7 @@ Whoever looks on stands outside of all that a cell may cancel.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from trio_agent_rt.protocol import (
     TaskCompleted,
     decode_event,
 )
-from trio_agent_rt.realtime import Connection, RealtimeAgent, RunningTask
+from trio_agent_rt.realtime import BusyPolicy, Connection, RealtimeAgent, RunningTask
 
 __all__ = ["CLEANUP_TIMEOUT", "LINGER", "Life", "SiblingFailed"]
 
@@ -58,7 +58,8 @@ class Life:
     realtime: RealtimeAgent
     me: Viewer
     task: RunningTask
-    other: RunningTask
+    others: Sequence[RunningTask] = ()
+    """The tasks that were broken beside it."""
     _observer: Connection
 
     def __init__(
@@ -77,19 +78,22 @@ class Life:
         self.thread_begun: threading.Event = threading.Event()
         self.thread_go: threading.Event = threading.Event()
         self.acted: trio.Event = trio.Event()
-        self.done: trio.Event = trio.Event()
-        """Whoever looks on has seen enough, and the program may end."""
         self.called: bool = False
         self.alive: int = 0
         """How much of the agent's code is still running."""
         self.alive_at_its_end: list[int] = []
         """How much of it was, at each terminal message."""
+        self.session_of_program: int = 0
+        """The session that its program leads, if it runs one."""
         self.newer_came_after: bool = False
         self.events: list[Event] = []
+        """All that was told in its session, in order."""
         self.raised: BaseExceptionGroup[SiblingFailed] | None = None
         self.one_before_go: trio.Event = trio.Event()
         self._outer = trio.CancelScope()
         self._fail = trio.Event()
+        # A cancel from outside that does not reach the block itself is to be noticed too.
+        self._block = trio.CancelScope(shield=True)
         self._viewing = AsyncExitStack()
 
     # --- the agent
@@ -115,6 +119,8 @@ class Life:
             if self.column == "replace":
                 async with run.cleanup(1000):
                     await self.one_before_go.wait()
+        if self.column == "other task":
+            raise OSError("the trouble of the one before")
 
     @contextmanager
     def counted(self) -> Generator[None]:
@@ -134,7 +140,8 @@ class Life:
             await self.go.wait()
 
     def let_all_go(self) -> None:
-        """Nothing of the agents is held any more, whatever has become of the cell."""
+        """Nothing is held any more, whatever has become of the cell; the program may end."""
+        self._block.cancel(reason="whoever looks on has seen enough")
         for each in (self.go, self.one_before_go, self.thread_go):
             each.set()
 
@@ -163,7 +170,7 @@ class Life:
         server = RealtimeAgent(
             self,
             tools=self.point.tools(self),
-            busy="replace" if self.column == "replace" else "queue",
+            busy=self._busy(),
             linger=lingers.get(self.column, LINGER),
             cleanup_timeout=CLEANUP_TIMEOUT,
             broadcast_interval=0,
@@ -172,10 +179,16 @@ class Life:
             self.me = await self._viewing.enter_async_context(viewer(server))
             (session,) = server._registry.sessions
             self._observer = session.observe(Position(session.log.position.epoch, 0))
-            await self.point.bring(self)
-            if not self.acted.is_set():
-                self.act()
-            await self.done.wait()
+            with self._block:
+                await self.point.bring(self)
+                if not self.acted.is_set():
+                    self.act()
+                await trio.sleep_forever()
+
+    def _busy(self) -> BusyPolicy:
+        if self.column == "replace":
+            return "replace"
+        return "parallel" if self.column == "other task" and not self.point.queues else "queue"
 
     def submit(self, text: str = "held", task_id: str = "held") -> RunningTask:
         """Submit a task of the viewer's, at once."""
@@ -207,8 +220,10 @@ class Life:
         self.me.send(CancelTask(task_id="held", reason="enough", request_id="cancel"))
 
     def break_another(self) -> None:
-        """Another session's task raises."""
-        self.other = self.realtime.submit("break")
+        """Another session's task raises, and one of its own: beside it, or the one before."""
+        self.others = [self.realtime.submit("break")]
+        if not self.point.queues:
+            self.others.append(self.submit("break", "beside"))
 
     def fail_beside(self) -> None:
         """What runs beside the server raises."""

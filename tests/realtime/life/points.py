@@ -17,7 +17,10 @@ from trio_agent_rt.testing import ScriptedAnswer, ScriptedLLM
 if TYPE_CHECKING:
     from tests.realtime.life.life import Life
 
-__all__ = ["POINTS", "InStep", "Point", "plan_of", "planning"]
+__all__ = ["CLEANUP_BOUND", "POINTS", "InStep", "Point", "plan_of", "planning"]
+
+CLEANUP_BOUND = 1000.0
+"""Seconds that a step asks for, for its cleanup."""
 
 
 class Point:
@@ -29,6 +32,10 @@ class Point:
     """The steps that have ended well by then."""
     own_reason: str | None = None
     """Why it ends, when that was decided before it got here."""
+    queues = False
+    """Whether there must be one before it, in its session."""
+    bounded = False
+    """Whether it is in a cleanup, which has a bound."""
     real_time = False
     """Whether there are programs here, for which no clock can be moved."""
 
@@ -79,6 +86,8 @@ class BeforeTheFirstCheckpoint(InStep):
 
 
 class Queued(InStep):
+    queues = True
+
     async def bring(self, life: Life) -> None:
         life.submit("the one before", "before")
         await trio.testing.wait_all_tasks_blocked()
@@ -221,21 +230,24 @@ class InParallelSteps(Point):
 class InCleanup(InStep):
     """The step's work is over; what follows is a checkpoint."""
 
+    bounded = True
+
     async def work(self, life: Life, run: TaskRun) -> None:
-        async with run.cleanup(1000):
+        async with run.cleanup(CLEANUP_BOUND):
             await life.hold()
         await trio.lowlevel.checkpoint()
 
 
 class InCleanupAfterACancel(InStep):
     own_reason = "earlier"
+    bounded = True
 
     async def work(self, life: Life, run: TaskRun) -> None:
         try:
             life.here += 1
             await trio.sleep_forever()
         finally:
-            async with run.cleanup(1000):
+            async with run.cleanup(CLEANUP_BOUND):
                 await life.hold(parts=2)
 
     async def bring(self, life: Life) -> None:

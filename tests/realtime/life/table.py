@@ -39,7 +39,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "drain": "the server shuts down, and `drain_timeout` is long enough",
     "outer cancel": "the nursery around the server is cancelled",
     "sibling": "something beside the server, in the same nursery, raises",
-    "other task": "another task raises",
+    "other task": "another task raises, in its session or in another one",
 }
 """What happens, and what that is in full."""
 

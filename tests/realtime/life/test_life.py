@@ -6,6 +6,7 @@ after the work has ended; nothing is left; and a server that lives on serves the
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,12 @@ import trio.testing
 
 from tests.agent.stopping.left_threads import an_end
 from tests.realtime.life.life import CLEANUP_TIMEOUT, LINGER, Life, SiblingFailed
-from tests.realtime.life.points import POINTS
+from tests.realtime.life.points import CLEANUP_BOUND, POINTS
 from tests.realtime.life.table import CELLS, COLUMNS, OUTCOMES, TABLE
 from tests.realtime.life.tool_points import TOOL_POINTS
 from tests.realtime.viewing import viewer
 from tests.sweeps.stage import check_task
-from trio_agent_rt.protocol import Acknowledged, Receipt, SubmitTask, TaskCompleted
+from trio_agent_rt.protocol import Acknowledged, Receipt, StatusChanged, SubmitTask, TaskCompleted
 from trio_agent_rt.testing import assert_no_leaks
 
 WHERE = {**POINTS, **TOOL_POINTS}
@@ -41,6 +42,9 @@ ENDS_THE_SERVER = {"shutdown", "drain", "outer cancel", "sibling"}
 UNTOUCHED = {"goes on", "cleans up first", "keeps its cancel"}
 """What still goes on when it has happened, and waits for nothing but its own."""
 OVER_BEFORE = {"has succeeded", "has ended"}
+SUCCEEDS = {"goes on", *OVER_BEFORE}
+
+BOUNDED = [(row, column) for row, column in CELLS if WHERE[row].bounded]
 
 
 @pytest.fixture
@@ -62,26 +66,55 @@ async def test_cell(row: str, column: str, clock: trio.testing.MockClock, tmp_pa
     outcome = TABLE[row][column]
     life = Life(WHERE[row], column, clock, tmp_path)
     with assert_no_leaks(), an_end() as thread_has_ended:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(life.program)
-            try:
-                await life.acted.wait()
-                await _look_on(life, outcome)
-                life.done.set()
-            finally:
-                life.let_all_go()
+        await _live(life, outcome, _let_it_go_on)
         if outcome == "left behind":
             await thread_has_ended.wait()
-    _check(life, outcome)
+    completed = _check(life, outcome)
+    if completed.receipt is not None:
+        left = ("timed_out", "work (its thread was left behind)")
+        told = (completed.receipt.cleanup, completed.receipt.cleanup_detail)
+        assert told == (left if outcome == "left behind" else ("clean", None))
+        longest = CLEANUP_TIMEOUT if life.point.own_reason is None else LINGER
+        assert completed.receipt.duration <= longest * 1000
 
 
-async def _look_on(life: Life, outcome: str) -> None:
+@pytest.mark.hang_guard(20)
+@pytest.mark.parametrize(("row", "column"), BOUNDED, ids=["-".join(each) for each in BOUNDED])
+async def test_a_cleanup_that_goes_on_is_cut_off_at_its_bound(
+    row: str, column: str, clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    outcome = TABLE[row][column]
+    life = Life(WHERE[row], column, clock, tmp_path)
+    with assert_no_leaks():
+        await _live(life, outcome, _wait_for_its_bound)
+    completed = _check(life, outcome)
+    if completed.receipt is not None:
+        told = (completed.receipt.cleanup, completed.receipt.cleanup_detail)
+        assert told == ("timed_out", "work")
+
+
+async def _live(life: Life, outcome: str, end: Callable[[Life, str], Awaitable[None]]) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(life.program)
+        try:
+            await life.acted.wait()
+            await _look_on(life, outcome, end)
+        finally:
+            life.let_all_go()
+
+
+async def _look_on(life: Life, outcome: str, end: Callable[[Life, str], Awaitable[None]]) -> None:
     if life.column == "linger=N":
         await _nobody_comes_back(life, outcome)
+    if life.column == "linger=None" and outcome not in OVER_BEFORE:
+        await trio.testing.wait_all_tasks_blocked()
+        life.clock.jump(LINGER)
     if outcome in UNTOUCHED:
         await trio.testing.wait_all_tasks_blocked()
         assert life.task.completed is None
-        life.point.release(life)
+        if life.column in ENDS_THE_SERVER:
+            assert life.realtime.phase == ("draining" if life.column == "drain" else "cancelling")
+        await end(life, outcome)
     await life.task.wait()
     await trio.testing.wait_all_tasks_blocked()
     if life.column in ENDS_THE_SERVER:
@@ -90,11 +123,30 @@ async def _look_on(life: Life, outcome: str) -> None:
         await _serves_the_next(life)
 
 
+async def _let_it_go_on(life: Life, outcome: str) -> None:
+    life.point.release(life)
+    await trio.lowlevel.checkpoint()
+
+
+async def _wait_for_its_bound(life: Life, outcome: str) -> None:
+    """Its own, or that of a shutdown which cancels."""
+    bound = CLEANUP_BOUND
+    if REASONS.get(life.column) == SERVER_ENDS:
+        bound = CLEANUP_TIMEOUT
+    life.clock.jump(bound - 1 - trio.current_time())
+    await trio.testing.wait_all_tasks_blocked()
+    assert life.task.completed is None
+    life.clock.jump(1)
+    await trio.testing.wait_all_tasks_blocked()
+    assert life.task.completed is not None
+
+
 async def _nobody_comes_back(life: Life, outcome: str) -> None:
     await trio.testing.wait_all_tasks_blocked()
     life.clock.jump(LINGER - 1)
     await trio.testing.wait_all_tasks_blocked()
     assert (life.task.completed is not None) == (outcome in OVER_BEFORE)
+    assert life.point.own_reason or not life.task.scope.cancel_called
     assert life.task.session_id in life.realtime.session_ids
     life.clock.jump(1)
     await trio.testing.wait_all_tasks_blocked()
@@ -102,6 +154,8 @@ async def _nobody_comes_back(life: Life, outcome: str) -> None:
 
 async def _serves_the_next(life: Life) -> None:
     """In the same session, if that is to live on, and to a viewer who comes if none stayed."""
+    running = [each.name for each in life.realtime.nursery.child_tasks]
+    assert not [each for each in running if "task held" in each], "something of it is left"
     life.one_before_go.set()
     if life.column == "replace":
         assert (await life.me.until(TaskCompleted, task_id="newer")).success
@@ -109,7 +163,9 @@ async def _serves_the_next(life: Life) -> None:
     if life.column == "cancel":
         _check_answer(life, await life.me.until(Acknowledged, request_id="cancel"))
     if life.column == "other task":
-        assert (await life.other.wait()).outcome == "failed"
+        assert life.others
+        for each in life.others:
+            assert (await each.wait()).outcome == "failed"
     if life.column in {"linger=0", "linger=N"}:
         assert life.realtime.session_ids == []
     me = life.me
@@ -132,7 +188,7 @@ def _check_answer(life: Life, answer: Acknowledged) -> None:
     assert answer.receipt == receipt
 
 
-def _check(life: Life, outcome: str) -> None:
+def _check(life: Life, outcome: str) -> TaskCompleted:
     assert life.realtime.phase == "closed"
     if life.column == "sibling":
         assert life.raised is not None
@@ -142,24 +198,38 @@ def _check(life: Life, outcome: str) -> None:
     completed = check_task([each for each in life.events if each.task_id == "held"])
     assert life.alive_at_its_end == [0], "something of it was running at its terminal message"
     life.point.check(life, outcome)
-    if outcome in {"goes on", *OVER_BEFORE}:
+    if life.column == "replace":
+        _check_order(life)
+    if outcome in SUCCEEDS:
         assert completed.outcome == "succeeded"
+        assert not [each for each in _statuses(life, "held") if each.cancelling]
     else:
         assert completed.outcome == "cancelled"
         assert completed.receipt is not None
         _check_receipt(life, outcome, completed.receipt)
+    return completed
+
+
+def _statuses(life: Life, task_id: str) -> list[StatusChanged]:
+    told = [each for each in life.events if each.task_id == task_id]
+    return [each for each in told if isinstance(each, StatusChanged)]
+
+
+def _check_order(life: Life) -> None:
+    """Nothing is told of the newer task before the end of the one that it replaces."""
+    told = [each.task_id for each in life.events if each.task_id is not None]
+    last = max(number for number, each in enumerate(told) if each == "held")
+    assert "newer" not in told[:last], told
 
 
 def _check_receipt(life: Life, outcome: str, receipt: Receipt) -> None:
     point = life.point
     assert receipt.reason == (point.own_reason or REASONS[life.column])
-    assert receipt.duration <= (CLEANUP_TIMEOUT if point.own_reason is None else LINGER) * 1000
-    left = ("timed_out", "work (its thread was left behind)")
-    told = (receipt.cleanup, receipt.cleanup_detail)
-    assert told == (left if outcome == "left behind" else ("clean", None))
     match outcome:
         case "never called":
             assert not life.called
+            told = [each.message for each in _statuses(life, "held") if each.cancelling]
+            assert [each for each in told if not each.startswith("Cancelling: ")] == []
             assert (receipt.interrupted, receipt.completed) == ((), ())
         case "cut short":
             assert receipt.completed == ()

@@ -87,9 +87,6 @@ class InSubprocessTool(InAsyncTool):
 
     real_time = True
 
-    def __init__(self) -> None:
-        self.session = 0
-
     def tools(self, life: Life) -> list[Tool]:
         class Held(SubprocessTool):
             """Run a program that does not want to end."""
@@ -104,14 +101,14 @@ class InSubprocessTool(InAsyncTool):
 
     async def bring(self, life: Life) -> None:
         life.submit()
-        self.session = int((await life.me.until(StepOutput)).text)
-        assert living(self.session)
+        life.session_of_program = int((await life.me.until(StepOutput)).text)
+        assert living(life.session_of_program)
 
     def release(self, life: Life) -> None:
         (life.folder / "go").touch()
 
     def left(self, life: Life) -> int:
-        return len(living(self.session))
+        return len(living(life.session_of_program))
 
 
 class RetryBackOff(InStep):

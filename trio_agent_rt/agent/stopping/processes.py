@@ -14,7 +14,9 @@ from attrs import field, frozen
 from attrs.validators import ge
 
 from ...errors import ToolError
+from ...ungrouping import Ungrouping
 from ..cleanup import Cleanup
+from ..failures import MAX_ERROR_CHARS
 from .claims import record_of, require
 from .group import ProcessGroup
 from .pipes import Outlet, feed
@@ -41,7 +43,9 @@ kept the pipe open must not hold up the step."""
 
 _OUT_OF_REACH = "a process that got away still holds its output"
 
-_ERROR_CHARS = 1000
+_ERROR_CHARS = MAX_ERROR_CHARS // 2
+"""Characters that an error repeats of what a program said last: half of what may be shown of
+an error, so that they are not what is cut off there."""
 
 
 def _as_bytes(text: str | bytes | None) -> bytes | None:
@@ -114,6 +118,7 @@ async def run_process(
         ToolError: when there is no such program, it may not be run, or it fails; when this
             process ignores SIGCHLD, which hides how programs end.
         RuntimeError: when the tool has declared that it stops as `async`.
+        NotImplementedError: where there is no POSIX.
 
     Cancellation: SIGTERM to all its processes, SIGKILL to what is left after the grace;
     raises when they are gone and reaped. What cannot be killed within the time for
@@ -179,6 +184,11 @@ class _Running:
         self._lives_on = False
 
     async def run(self) -> ProcessResult:
+        with Ungrouping():
+            await self._run()
+        return self._result()
+
+    async def _run(self) -> None:
         async with trio.open_nursery() as nursery:
             # These two run on under a cancel, until the third one has ended the program.
             nursery.start_soon(self._out.run)
@@ -193,7 +203,6 @@ class _Running:
             await self._out.over.wait()
             await self._err.over.wait()
             nursery.cancel_scope.cancel(reason="the program has ended")
-        return self._result()
 
     async def _end_when_told(self) -> None:
         try:

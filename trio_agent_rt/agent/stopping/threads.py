@@ -60,8 +60,7 @@ _left: trio.lowlevel.RunVar[list[str]] = trio.lowlevel.RunVar("trio_agent_rt_lef
 def check_cancelled() -> None:
     """Leave the thread if its task was cancelled; to be called now and then, in a thread.
 
-    It costs about a microsecond. A function that calls it every few milliseconds ends as
-    promptly as one that awaits.
+    A function that calls it every few milliseconds ends as promptly as one that awaits.
 
     Raises:
         trio.Cancelled: when the task was cancelled, or the step has timed out. Let it
@@ -86,6 +85,9 @@ async def run_in_thread(
     Cancellation: waits until the function has left, and gives what it returned if it has
     come to its end all the same. One that has not left when the time for cleanup is over
     is left behind, and named in the receipt and in the log.
+
+    Backpressure: waits for a place among the threads of its kind, of which there are as many
+    as Trio's default limit. A cancel ends that wait at once.
     """
     require("thread", "waits for a thread")
     thread = _Thread(call, _polling, functools.partial(function, *args, **kwargs))
@@ -122,6 +124,8 @@ async def run_abandoned(
 
     Cancellation: raises at once. The receipt and the log say that a thread goes on; what
     it returns is lost, what it raises goes to the log.
+
+    Backpressure: waits for a place, as `run_in_thread` does, among the threads of its kind.
     """
     require("abandon", "leaves a thread behind when it is cancelled")
     thread = _Thread(call, _abandoned, functools.partial(function, *args, **kwargs))
@@ -135,7 +139,7 @@ async def run_abandoned(
 class ThreadCall:
     """The `ToolCall` of a function in a thread: what it says is said in the event loop.
 
-    Each piece is a trip to the loop and back, some ten microseconds.
+    Each piece is a trip to the loop and back.
     """
 
     def __init__(self, call: ToolCall) -> None:

@@ -8,7 +8,6 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import cast
 
 from ...errors import (
     AgentRTError,
@@ -18,6 +17,7 @@ from ...errors import (
     ProtocolError,
 )
 from ...protocol import CommandFailed, decode_http_answer
+from ...ungrouping import leaves
 from .url import WEBSOCKET, ServerURL
 
 __all__ = ["no_stream", "no_tls", "refusal", "rejection", "too_late", "unfinished_handshake"]
@@ -42,7 +42,7 @@ _NOT_TLS = {
 def no_stream(url: ServerURL, error: OSError) -> ConnectFailed:
     """Why no TCP connection could be made."""
     where = f"{url.host}:{url.port}"
-    causes = list(_leaves(error))
+    causes = list(_roots(error))
     if any(isinstance(each, socket.gaierror) for each in causes):
         return ConnectFailed(f"the host name {url.host!r} cannot be found: is it spelt right?")
     numbers = {each.errno for each in causes if isinstance(each, OSError)}
@@ -57,15 +57,13 @@ def no_stream(url: ServerURL, error: OSError) -> ConnectFailed:
     return ConnectFailed(f"no connection to {where}: {texts}")
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def _roots(error: BaseException) -> Iterator[BaseException]:
     """The errors at the root of one that sums up several attempts."""
-    if isinstance(error, BaseExceptionGroup):
-        for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            yield from _leaves(each)
-    elif error.__cause__ is not None:
-        yield from _leaves(error.__cause__)
-    else:
-        yield error
+    for each in leaves(error):
+        if each.__cause__ is not None:
+            yield from _roots(each.__cause__)
+        else:
+            yield each
 
 
 def no_tls(url: ServerURL, error: BaseException) -> AgentRTError:

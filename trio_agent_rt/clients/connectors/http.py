@@ -22,7 +22,9 @@ import httpx
 import trio
 
 from ...streams import BoundedStream, Draining, Readable
+from .base import LinkClosed
 from .dialing import WRITE_TIMEOUT, Dial, open_stream
+from .handshake import too_late
 from .url import ServerURL
 
 __all__ = ["BROKEN", "HTTPClient", "Wire", "read_body", "wire_of"]
@@ -121,11 +123,13 @@ class _Dialer(httpcore.AsyncNetworkBackend):
     async def connect_tcp(self, host: str, port: int, *_: Any, **options: Any) -> Wire:
         """A connection to an `origin`."""
         timeout: float | None = options.get("timeout")
-        deadline = math.inf if timeout is None else trio.current_time() + timeout
+        seconds = math.inf if timeout is None else timeout
         url = self._urls[host, port]
-        stream = await open_stream(url, self._ssl_context, deadline, self._dial)
-        self.latest = Wire(stream)
-        return self.latest
+        with trio.move_on_after(seconds):
+            stream = await open_stream(url, self._ssl_context, math.inf, self._dial)
+            self.latest = Wire(stream)
+            return self.latest
+        raise LinkClosed(str(too_late(url, seconds)))
 
 
 class _Content(AsyncIterator[bytes]):
@@ -252,7 +256,8 @@ class HTTPClient:
             patient: whether the caller bounds how long connecting may take.
 
         Raises:
-            AgentRTError: when there is no connection.
+            AgentRTError: when there is no connection to be had.
+            LinkClosed: when none was made in time; the network may be down.
             BROKEN: when it breaks before there is a response.
         """
         extensions = {"server_url": url, "resource": url.resource(**parameters)}

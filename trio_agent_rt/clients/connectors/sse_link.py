@@ -19,7 +19,9 @@ earlier. Commands are carried out in the order in which they are sent, with one 
 breaks. The whole connection is given up then, so that both are made again in one way: the
 client attaches anew and sends again what is unanswered. The same holds when the server does
 not know the stream any more that a command is for; but if that happens again and again, the
-command has not reached the server of the stream, and is refused.
+command has not reached the server of the stream, and is refused. So is one for which there is
+no connection to be had although the stream lives: a server that shuts down takes no new ones,
+and tells the end of its tasks to those that it has.
 
 **`retry:`** is not heeded. It is for an `EventSource`, which has no growing delay and no
 jitter of its own; how a client of ours comes back is up to its user (`Reconnect`).
@@ -63,6 +65,9 @@ __all__ = ["converse"]
 
 _HEAD_START = 0.25
 """How long a cancel keeps back what is sent after it: more than a request takes to arrive."""
+
+_LAST_MOMENT = 0.25
+"""How long the stream is waited for that may have ended with the server's other connections."""
 
 _ANSWER_TIMEOUT = 30.0
 """How long the answer to anything but a cancel may take. A client waits as long by default."""
@@ -192,6 +197,7 @@ class _SSELink:
         self._nursery = nursery
         self._client_id = ""
         self._over: Exception | None = None
+        self._has_ended = trio.Event()
         self._cancels = trio.CapacityLimiter(_MAX_WAITING_CANCELS)
         self._tell, self._told = trio.open_memory_channel[Event](_QUEUED_MESSAGES)
 
@@ -282,6 +288,8 @@ class _SSELink:
         asks = isinstance(command, GetTools | GetState)
         max_bytes = self._connector.max_message_bytes
         body = bytearray()
+        response: httpx.Response | None = None
+        no_way = AgentRTError()
         try:
             response = await self._http.ask(
                 "GET" if asks else "POST",
@@ -294,12 +302,27 @@ class _SSELink:
             await read_body(response, max_bytes, body)
         except BROKEN as exc:
             raise LinkClosed(f"the connection to {url} broke") from exc
+        except LinkClosed:
+            raise
         except AgentRTError as exc:
-            raise LinkClosed(str(exc)) from exc
+            no_way = exc
+        if response is None:
+            return (await self._not_sent(no_way, command.request_id or ""),)
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
         events = _understood(url, response, bytes(body), command.request_id or "")
         return self._known(url, events)
+
+    async def _not_sent(self, why: AgentRTError, request_id: str) -> CommandFailed:
+        """The answer to a command for which there is no connection.
+
+        Raises:
+            LinkClosed: when the stream has ended as well.
+        """
+        with trio.move_on_after(_LAST_MOMENT):
+            await self._has_ended.wait()
+            raise LinkClosed(str(why)) from why
+        return CommandFailed(message=f"not sent: {why}", code="internal", request_id=request_id)
 
     def _known(self, url: ServerURL, events: Sequence[Event]) -> Sequence[Event]:
         """The events of an answer, unless the stream of its command is unknown.
@@ -321,6 +344,7 @@ class _SSELink:
     def _end(self, why: Exception) -> None:
         if self._over is None:
             self._over = why
+            self._has_ended.set()
             self._tell.close()
 
     def _ended(self) -> Exception:

@@ -209,7 +209,7 @@ def _admission(
     authenticate: Authenticate | None,
     choose_session: ChooseSession | None,
 ) -> Admission:
-    return Admission.to(
+    return Admission.for_peers_of(
         realtime,
         cors=None,
         authenticate=authenticate,

@@ -54,7 +54,7 @@ def sse_blueprint(
         choose_session: as in `serve_websocket`.
         name: of the blueprint; an app that mounts two needs two names.
     """
-    admission = Admission.to(
+    admission = Admission.for_peers_of(
         realtime,
         cors=cors,
         authenticate=authenticate,
@@ -116,7 +116,7 @@ async def serve_sse(
     if realtime.phase == "closed":
         raise RuntimeError("the RealtimeAgent is not open: serve it inside its `async with`")
     check_prefix(prefix)
-    admission = Admission.to(
+    admission = Admission.for_peers_of(
         realtime,
         cors=cors,
         authenticate=authenticate,

@@ -80,7 +80,7 @@ async def serve_websocket(
     if realtime.phase == "closed":
         raise RuntimeError("the RealtimeAgent is not open: serve it inside its `async with`")
     check_path(path)
-    admission = Admission.to(
+    admission = Admission.for_peers_of(
         realtime,
         cors=cors,
         authenticate=authenticate,
