@@ -1,10 +1,19 @@
-"""The default tools: files inside one folder, CSV, JSON, tables, text, arithmetic, waiting."""
+"""The default tools: files inside one folder, the web, CSV, JSON, tables, text, …"""
 
 from .defaults import MAX_WAIT, default_tools, wait
 from .expression import CONSTANTS, FUNCTIONS, evaluate, math_evaluate
 from .files import MAX_FILE_BYTES, file_tools
 from .tables import csv_parse, table_describe
 from .text import MAX_TEXT_CHARS, json_parse, text_search
+from .web import (
+    SearchProvider,
+    SearchResult,
+    SearXNG,
+    WebAccess,
+    WebTransport,
+    web_fetch_tool,
+    web_search_tool,
+)
 
 __all__ = [
     "CONSTANTS",
@@ -12,6 +21,11 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_TEXT_CHARS",
     "MAX_WAIT",
+    "SearXNG",
+    "SearchProvider",
+    "SearchResult",
+    "WebAccess",
+    "WebTransport",
     "csv_parse",
     "default_tools",
     "evaluate",
@@ -21,4 +35,6 @@ __all__ = [
     "table_describe",
     "text_search",
     "wait",
+    "web_fetch_tool",
+    "web_search_tool",
 ]

@@ -13,6 +13,7 @@ from .expression import math_evaluate
 from .files import MAX_FILE_BYTES, file_tools
 from .tables import csv_parse, table_describe
 from .text import json_parse, text_search
+from .web import SearchProvider, WebAccess, web_fetch_tool, web_search_tool
 
 __all__ = ["MAX_WAIT", "default_tools", "wait"]
 
@@ -26,19 +27,29 @@ _SLOWEST_PROGRESS = 1.0
 """So that a long wait still looks alive."""
 
 
-def default_tools(*, root: Path | str = ".", max_file_bytes: int = MAX_FILE_BYTES) -> list[Tool]:
-    """New list of the default tools: files, CSV, JSON, tables, text, arithmetic, waiting.
+def default_tools(
+    *,
+    root: Path | str = ".",
+    max_file_bytes: int = MAX_FILE_BYTES,
+    web: WebAccess | None = None,
+    search: SearchProvider | None = None,
+) -> list[Tool]:
+    """New list of the default tools: files, web, CSV, JSON, tables, text, arithmetic, waiting.
 
     Args:
         root: the folder that the file tools may use; nothing outside of it can be read
             or written, through links either.
         max_file_bytes: the largest file that is read or written.
+        web: what `web_fetch` may reach and how much of it; None for the public web.
+        search: the search engine of `web_search`; None for none, which it says when asked.
 
     Raises:
         ValueError: when `root` is not a folder that exists.
     """
     return [
         *file_tools(root, max_file_bytes=max_file_bytes),
+        web_fetch_tool(web),
+        web_search_tool(search),
         csv_parse,
         table_describe,
         json_parse,

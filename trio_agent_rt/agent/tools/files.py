@@ -27,6 +27,9 @@ MAX_FILE_BYTES = 10_000_000
 """The largest file that is read or written unless told otherwise."""
 
 _CHUNK = 256 * 1024
+_MAX_PATTERN = 255
+"""The longest name there is on common file systems."""
+
 _MAX_ENTRIES = 1000
 
 FilePath = Annotated[str, Meta(description="path, relative to the allowed folder")]
@@ -51,7 +54,10 @@ def file_tools(root: Path | str, *, max_file_bytes: int = MAX_FILE_BYTES) -> lis
         directory: FilePath = ".",
         pattern: Annotated[
             str,
-            Meta(description="names to list, with * and ?; hidden ones only if it starts with ."),
+            Meta(
+                max_length=_MAX_PATTERN,
+                description="names to list, with * and ?; hidden ones only if it starts with .",
+            ),
         ] = "*",
     ) -> dict[str, Any]:
         """List one folder. Gives `directory`, `count`, `truncated` and `entries`, each with
@@ -181,16 +187,22 @@ def _entry(entry: os.DirEntry[str]) -> dict[str, Any]:
 
 def _listing(entries: Sequence[dict[str, Any]], count: int) -> str:
     lines = [
-        f"{each['name']}/"
+        f"{name}/"
         if each["kind"] == "folder"
-        else f"{each['name']}\t{each['bytes']}"
+        else f"{name}\t{each['bytes']}"
         if each["kind"] == "file"
-        else f"{each['name']}\t({each['kind']})"
+        else f"{name}\t({each['kind']})"
         for each in entries
+        for name in (_printable(each["name"]),)
     ]
     if count > len(lines):
         lines.append(f"… and {count - len(lines)} more")
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def _printable(name: str) -> str:
+    """A name that cannot look like two lines, or move a terminal's cursor."""
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def _write(folder: Folder, path: str, text: str, limit: int, work: Work) -> dict[str, Any]:
@@ -218,15 +230,19 @@ def _write(folder: Folder, path: str, text: str, limit: int, work: Work) -> dict
 def _replace(place: Place, name: str, data: memoryview, mode: int | None, work: Work) -> None:
     """Put `data` under `name` in one step; whatever goes wrong leaves nothing behind."""
     temporary = f".{secrets.token_hex(8)}.tmp"
-    fd = place.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    # Of the old mode at once, so that nobody reads meanwhile who could not before; but no
+    # right to run as somebody else goes over to a text that somebody else has written.
+    kept = None if mode is None else stat.S_IMODE(mode) & 0o777
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    fd = place.open(temporary, flags, 0o666 if kept is None else kept)
     placed = False
     try:
         with open(fd, "wb", buffering=0) as file:
             for start in range(0, len(data), _CHUNK):
                 work.poll(100 * start / len(data))
                 _write_all(file.fileno(), data[start : start + _CHUNK])
-            if mode is not None and hasattr(os, "fchmod"):
-                os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            if kept is not None and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), kept)
             os.fsync(file.fileno())
         work.poll()
         os.replace(place.at(temporary), place.at(name), src_dir_fd=place.fd, dst_dir_fd=place.fd)

@@ -84,7 +84,7 @@ class Folder:
             raise ToolError(f"{_shown(path)} is not a usable file name")
         try:
             real = Path(os.path.realpath(self.root / path))
-        except (ValueError, OSError):
+        except (ValueError, OSError, RecursionError):  # realpath recurses for each link
             raise ToolError(f"{_shown(path)} is not a usable file name") from None
         if not real.is_relative_to(self.root):
             raise ToolError(f"{_shown(path)} is outside the folder that this agent may use")
@@ -104,7 +104,7 @@ class Folder:
         made: list[tuple[Place, str]] = []
         left_well = False
         with ExitStack() as opened:
-            place = _open_folder(str(self.root), None, opened)
+            place = self._open_root(opened)
             try:
                 for part in parts:
                     if create:
@@ -119,6 +119,12 @@ class Folder:
                     for parent, name in reversed(made):
                         with suppress(OSError):  # somebody put something into it meanwhile
                             os.rmdir(parent.at(name), dir_fd=parent.fd)
+
+    def _open_root(self, opened: ExitStack) -> Place:
+        try:
+            return _open_folder(str(self.root), None, opened)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ToolError("the folder that this agent may use is gone") from None
 
     def similar(self, parts: Sequence[str]) -> str | None:
         """The file beside a missing one whose name is most like it, if any is."""
@@ -140,7 +146,7 @@ def _open_folder(path: str, parent: Place | None, opened: ExitStack) -> Place:
         return Place(None, path)
     flags = os.O_RDONLY | _DIRECTORY
     if parent is None:
-        fd = os.open(path, flags)
+        fd = os.open(path, flags | _NOFOLLOW)  # it was none when the agent was made
     else:
         fd = os.open(os.path.basename(path), flags | _NOFOLLOW, dir_fd=parent.fd)
     opened.callback(os.close, fd)
@@ -158,7 +164,7 @@ def explain_os_error(path: str, exc: OSError) -> ToolError:
             text = f"there is no folder on the way to {_shown(path)}"
         case errno.EACCES | errno.EPERM | errno.EROFS:
             text = f"the permissions of {_shown(path)} do not allow that"
-        case errno.ENOSPC | errno.EDQUOT:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
             text = f"there is no space left to write {_shown(path)}"
         case errno.ENAMETOOLONG:
             text = f"the name {_shown(path)} is too long"
