@@ -3,6 +3,8 @@
 from .defaults import MAX_WAIT, default_tools, wait
 from .expression import CONSTANTS, FUNCTIONS, evaluate, math_evaluate
 from .files import MAX_FILE_BYTES, file_tools
+from .patterns import text_extract, text_replace
+from .stringify import json_stringify
 from .tables import csv_parse, table_describe
 from .text import MAX_TEXT_CHARS, json_parse, text_search
 from .web import (
@@ -31,8 +33,11 @@ __all__ = [
     "evaluate",
     "file_tools",
     "json_parse",
+    "json_stringify",
     "math_evaluate",
     "table_describe",
+    "text_extract",
+    "text_replace",
     "text_search",
     "wait",
     "web_fetch_tool",

@@ -11,6 +11,8 @@ from msgspec import Meta
 from ..tool import Tool, ToolCall, tool
 from .expression import math_evaluate
 from .files import MAX_FILE_BYTES, file_tools
+from .patterns import text_extract, text_replace
+from .stringify import json_stringify
 from .tables import csv_parse, table_describe
 from .text import json_parse, text_search
 from .web import SearchProvider, WebAccess, web_fetch_tool, web_search_tool
@@ -53,7 +55,10 @@ def default_tools(
         csv_parse,
         table_describe,
         json_parse,
+        json_stringify,
         text_search,
+        text_extract,
+        text_replace,
         math_evaluate,
         wait,
     ]
