@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -14,9 +14,9 @@ from ...errors import ToolError
 from ...protocol import to_jsonable
 from ..tool import ToolCall, tool
 from .text import MAX_TEXT_CHARS
-from .work import Work, in_thread
+from .work import in_thread
 
-__all__ = ["json_stringify"]
+__all__ = ["json_stringify", "write_json"]
 
 _MAX_DEPTH = 100
 """What `json_parse` takes."""
@@ -40,31 +40,51 @@ async def json_stringify(
 ) -> dict[str, Any]:
     """Write a value as JSON. What JSON does not know becomes text (dates, integers of more than
     64 bits, NaN) or is named. Gives `text` and `chars`."""
-    return await in_thread(call, lambda work: _write(value, indent, sort_keys, work))
-
-
-def _write(value: object, indent: int, sort_keys: bool, work: Work) -> dict[str, Any]:
-    plain = _Plain(work).value(value, 0)
-    data = msgspec.json.encode(plain, order="sorted" if sort_keys else None)
-    work.poll()
-    if indent:
-        data = msgspec.json.format(data, indent=indent)
-    work.poll()
-    text = data.decode()
-    _require_room(len(text))
+    text = await in_thread(
+        call,
+        lambda work: write_json(value, poll=work.poll, indent=indent, sort_keys=sort_keys),
+    )
     return {"text": text, "chars": len(text)}
 
 
-def _require_room(chars: int) -> None:
-    if chars > MAX_TEXT_CHARS:
-        raise ToolError(f"the JSON would have more than {MAX_TEXT_CHARS:,} characters")
+def write_json(
+    value: object,
+    *,
+    poll: Callable[[], None],
+    indent: int = 0,
+    sort_keys: bool = False,
+    max_chars: int = MAX_TEXT_CHARS,
+) -> str:
+    """A value as JSON, whole.
+
+    Args:
+        poll: is called every millisecond or so.
+
+    Raises:
+        ToolError: when it is too big or too deep.
+    """
+    plain = _Plain(poll, max_chars).value(value, 0)
+    data = msgspec.json.encode(plain, order="sorted" if sort_keys else None)
+    poll()
+    if indent:
+        data = msgspec.json.format(data, indent=indent)
+    poll()
+    text = data.decode()
+    if len(text) > max_chars:
+        raise _too_big(max_chars)
+    return text
+
+
+def _too_big(max_chars: int) -> ToolError:
+    return ToolError(f"the JSON would have more than {max_chars:,} characters")
 
 
 @define
 class _Plain:
     """Makes plain values of anything, whole or not at all: `to_jsonable` would cut them."""
 
-    _work: Work
+    _poll: Callable[[], None]
+    _max_chars: int
     _seen: int = 0
     _chars: int = 0
 
@@ -85,7 +105,7 @@ class _Plain:
             return value
         if kind is float and math.isfinite(cast("float", value)):
             return value
-        return to_jsonable(value, max_chars=MAX_TEXT_CHARS)
+        return to_jsonable(value, max_chars=self._max_chars)
 
     def _key(self, key: object) -> str:
         plain = to_jsonable(key)
@@ -94,9 +114,10 @@ class _Plain:
     def _count(self, value: object) -> None:
         self._seen += 1
         if not self._seen & _POLL_EVERY:
-            self._work.poll()
+            self._poll()
         if self._seen > _MAX_VALUES:
             raise ToolError(f"the value holds more than {_MAX_VALUES:,} values")
         if isinstance(value, str):
             self._chars += len(value)
-            _require_room(self._chars)
+            if self._chars > self._max_chars:
+                raise _too_big(self._max_chars)

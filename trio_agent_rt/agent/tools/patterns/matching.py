@@ -29,6 +29,7 @@ _MAX_CHARS = 2_000_000
 _POLL_EVERY = 0xFF
 
 Found = regex.Match[str]
+"""One match."""
 
 PatternText = Annotated[
     str,
@@ -39,6 +40,7 @@ PatternText = Annotated[
         "^ and $ match at each line",
     ),
 ]
+"""An argument that is a regular expression."""
 
 
 def compile_pattern(pattern: str, *, ignore_case: bool) -> regex.Pattern[str]:
