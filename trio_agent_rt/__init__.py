@@ -27,7 +27,8 @@ from .errors import (
     TaskFailed,
     ToolError,
 )
-from .llm import LLMClient, OfflineClient, OpenAIClient, create_llm
+from .events import Redaction
+from .llm import LLMClient, OfflineClient, OpenAIClient, RedactedLLM, create_llm
 from .protocol import (
     ConfirmationRequested,
     CustomEvent,
@@ -98,6 +99,8 @@ __all__ = [
     "RealtimeAgent",
     "Receipt",
     "Reconnect",
+    "RedactedLLM",
+    "Redaction",
     "Request",
     "RunningTask",
     "SSEAddress",

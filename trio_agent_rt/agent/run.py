@@ -23,7 +23,7 @@ import attrs
 import trio
 
 from ..errors import ConfirmationExpired, ConfirmationRejected
-from ..events import TaskView
+from ..events import Redaction, Redactor, TaskView
 from ..protocol import (
     ConfirmationRequested,
     Event,
@@ -74,6 +74,7 @@ class TaskRun:
         tools: what the agent can run.
         cleanup_timeout: how long cleanup may take after a cancel, in seconds.
         wall_clock: Unix time in seconds, for `expiresAt`.
+        redaction: what viewers and models are never shown, or None for nothing.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class TaskRun:
         tools: ToolSet,
         cleanup_timeout: float,
         wall_clock: Callable[[], float],
+        redaction: Redaction | None = None,
     ) -> None:
         self.task_id = task_id
         self.task = task
@@ -97,6 +99,8 @@ class TaskRun:
         self.interrupted_steps: list[str] = []
         """Ids of the steps that the cancel of the task has interrupted, in order."""
         self._emit = emit
+        self._redaction = redaction
+        self._redactor = Redactor(redaction) if redaction else None
         self._wall_clock = wall_clock
         self._view = TaskView(task_id)
         self._state: TaskState = "planning"
@@ -230,7 +234,18 @@ class TaskRun:
             self._end_left_steps("cancelled" if event.outcome == "cancelled" else _LEFT)
         event = attrs.evolve(event, task_id=self.task_id)
         self._view.apply(event)
-        self._emit(event)
+        if self._redactor is None:
+            self._emit(event)
+        else:
+            for each in self._redactor.events(event):
+                self._emit(each)
+
+    def redact(self, text: str) -> str:
+        """`text` as a viewer or a model may see it; for the prompts that an agent writes.
+
+        What is published is redacted anyway. What flows from step to step is not.
+        """
+        return self._redaction.text(text) if self._redaction else text
 
     def set_state(self, state: TaskState, message: str) -> None:
         """Publish a `status`; one that tells of work, under a cancel, says so."""

@@ -12,6 +12,7 @@ from ..agent.llm import (
 )
 from .offline import OfflineClient
 from .openai import OpenAIClient
+from .redacted import RedactedLLM
 from .registry import KNOWN_LLMS, create_llm
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LLMStream",
     "OfflineClient",
     "OpenAIClient",
+    "RedactedLLM",
     "ToolUse",
     "Usage",
     "WholeAnswers",

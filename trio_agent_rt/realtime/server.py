@@ -12,7 +12,16 @@ from attrs import evolve
 
 from ..agent import Tool, ToolSet
 from ..errors import RateLimited, ShuttingDown
-from ..protocol import RESERVED_TYPES, CloseCode, Command, CommandFailed, CustomEvent, Position
+from ..events import Redaction
+from ..protocol import (
+    RESERVED_TYPES,
+    CloseCode,
+    Command,
+    CommandFailed,
+    CustomEvent,
+    Event,
+    Position,
+)
 from .access import ANONYMOUS, Authorize, Principal, Tickets
 from .peers import Connection, Framing, Inquiry, Limits
 from .peers.commands import carry_out
@@ -54,6 +63,9 @@ class RealtimeAgent:
             its owner may attach to a session, and in a room everybody may do everything.
         limits: what peers may have and how long they are waited for, or None for the
             defaults of `Limits`.
+        redaction: secrets that neither viewers nor models are shown, for example
+            `Redaction.of_environment()`, or None for none. What flows from step to step
+            stays whole, and so does what `RunningTask.result` gives.
 
     From the cancel or the end of the block to the return it takes at most
     `drain_timeout + cleanup_timeout + 1` seconds, unless an agent shields itself from
@@ -74,6 +86,7 @@ class RealtimeAgent:
         drain_timeout: float = 0.0,
         authorize: Authorize | None = None,
         limits: Limits | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
         if not callable(agent):
             raise TypeError(f"agent must be an async function (task, run), not {agent!r}")
@@ -103,6 +116,7 @@ class RealtimeAgent:
         self.limits: Limits = limits or Limits()
         self.tickets: Tickets = Tickets(lifetime=self.limits.ticket_lifetime)
         """Through which a page hands over who it is where it can set no header."""
+        self.redaction = redaction
         self._registry = SessionRegistry(
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
         )
@@ -247,8 +261,11 @@ class RealtimeAgent:
         if not _says_something(type) or type in RESERVED_TYPES:
             raise ValueError(f"{type!r} cannot be broadcast: the protocol uses it, or it is empty")
         targets = self._registry.sessions if session is None else [self._registry.find(session)]
+        event: Event = CustomEvent(type=type, data=data)
+        if self.redaction:
+            event = self.redaction.event(event)
         for each in targets:
-            each.publish(CustomEvent(type=type, data=data))
+            each.publish(event)
 
     @asynccontextmanager
     async def connect(

@@ -32,23 +32,41 @@ def main() -> None:
     _limit(told["limits"])
     linecache.cache[_NAME] = (len(code), None, code.splitlines(keepends=True), _NAME)
     namespace: dict[str, Any] = {"__name__": "__main__", "data": told["data"]}
-    status: int | None = 0
     said: dict[str, Any] = {"value": None, "repr": None, "error": None}
-    try:
+    ended = _Ended()
+    with ended:
         said.update(_shown(_run(code, namespace)))
-    except SystemExit as exc:
-        status = exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
-        if status and not isinstance(exc.code, int):
-            sys.stderr.write(f"{exc.code}\n")
-    except (Exception, KeyboardInterrupt, GeneratorExit) as exc:
-        status = 1
-        said["error"] = _in_short(exc)
-        _print_traceback(exc)
+    said["error"] = ended.error
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # closed by the code, or its reader has gone
             stream.flush()
     os.write(2, f"\n{told['mark']}{json.dumps(said)}".encode())
-    os._exit(status & 0xFF)
+    os._exit(ended.status & 0xFF)
+
+
+class _Ended:
+    """Keeps whatever the code raises, and tells of it as Python does."""
+
+    status = 0
+    error: str | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if isinstance(exc, SystemExit):
+            self.status = exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
+            if self.status and not isinstance(exc.code, int):
+                sys.stderr.write(f"{exc.code}\n")
+        elif exc is not None:
+            self.status, self.error = 1, _in_short(exc)
+            _print_traceback(exc)
+        return True
 
 
 def _limit(limits: dict[str, int]) -> None:
