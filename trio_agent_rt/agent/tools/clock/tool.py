@@ -17,7 +17,10 @@ from .zones import find_zone
 __all__ = ["datetime_format"]
 
 Zone = Annotated[
-    str, Meta(max_length=100, description="Europe/Berlin, a city as Tokyo or 东京, UTC, or +08:00")
+    str,
+    Meta(
+        max_length=100, description="Europe/Berlin, a city as Tokyo or 东京, UTC, +08:00, or local"
+    ),
 ]
 
 

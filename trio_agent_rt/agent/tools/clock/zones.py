@@ -7,7 +7,7 @@ import functools
 import re
 import zoneinfo
 from collections.abc import Mapping
-from datetime import UTC, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from ....errors import ToolError
 
@@ -48,12 +48,15 @@ def find_zone(name: str) -> tzinfo:
     """The time zone of that name.
 
     Args:
-        name: as in the tz database, an offset (`+08:00`), or a city, also in Chinese.
+        name: as in the tz database, an offset (`+08:00`), a city, also in Chinese, or
+            `local`.
 
     Raises:
         ToolError: when there is none; it names the one that is most like it.
     """
     name = name.strip()
+    if name.lower() == "local":
+        return datetime.now(UTC).astimezone().tzinfo or UTC
     offset = _OFFSET.fullmatch(name)
     if offset:
         hours, minutes = int(offset[2]), int(offset[3] or 0)

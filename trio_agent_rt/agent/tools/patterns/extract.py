@@ -90,23 +90,23 @@ def _between(text: str, start: str, end: str, ignore_case: bool, work: Work) -> 
 def _collect(found: Iterator[_Piece], lines: Lines, unique: bool, limit: int) -> dict[str, Any]:
     matches: list[dict[str, Any]] = []
     seen: set[str] = set()
-    chars = 0
-    truncated = False
+    chars = count = 0
     for each in found:
-        if unique and each.text in seen:
-            continue
+        if unique:
+            if each.text in seen:
+                continue
+            if chars <= _MAX_CHARS:
+                seen.add(each.text)
+        count += 1
         chars += len(each.text) + sum(len(value or "") for value in each.groups.values())
         if len(matches) >= limit or chars > _MAX_CHARS:
-            truncated = True
-            break
-        if unique:
-            seen.add(each.text)
+            continue
         line = lines.number_at(each.place)
         matches.append({"text": each.text, "line": line, "groups": dict(each.groups)})
     texts = [each["text"] for each in matches]
     return {
-        "count": len(matches),
-        "truncated": truncated,
+        "count": count,
+        "truncated": count > len(matches),
         "texts": texts,
         "report": "".join(f"{each}\n" for each in texts),
         "matches": matches,
