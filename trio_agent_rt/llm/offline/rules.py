@@ -87,6 +87,9 @@ _SAVE_TEXT = _pattern(
 _SAVE = _pattern(
     r"^(?:save|store|export|write|put)\b|^(?:把|将)?(?:报告|结果|它|其)?(?:另存|保存|存|写|导出|输出)"
 )
+_CREATIVE = re.compile(
+    r"(?:write|写|输出)(?![A-Za-z])(?!.*(?:\breport|\bit\b|\bresult|报告|结果|它))", re.IGNORECASE
+)
 _REPORT = _pattern(
     r"^(?:create|make|generate|produce)\s+(?:an?\s+|the\s+)?(?:\w+\s+)?report\b|^生成"
 )
@@ -194,6 +197,8 @@ def _save(clause: str, lifted: Lifted, plan: PlanBuilder) -> bool:
     if _SAVE.match(clause) is None and made is None:
         return False
     files = lifted.values(FILE, clause)
+    if not files and not plan.reportable and _CREATIVE.match(clause):
+        return False
     about = _ANALYSE.search(clause) and len(files) > len(_targets(clause, lifted))
     if about:  # "write a report on sales.csv", "create a report on sales.csv (to out.md)"
         return _analyse_files(clause, lifted, plan, save=made is None)

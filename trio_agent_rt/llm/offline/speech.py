@@ -30,12 +30,12 @@ REFUSALS: Mapping[str, Mapping[Language, str]] = {
     "unknown": {
         "en": "The offline client follows fixed rules and cannot map “{0}” onto tools. It "
         "understands: “analyse sales.csv and save a report”, “read notes.txt”, “find 'error' "
-        "in log.txt”, “replace 'a' with 'b' in notes.txt”, “extract emails from notes.txt”, “list "
-        "files”, “what is 3*(4+5)”, “what time is it in Tokyo”, “wait 10 seconds”, and several of them "
-        "joined with “then”. Choose a language model for anything else.",
+        "in log.txt”, “replace 'a' with 'b' in notes.txt”, “extract emails from notes.txt”, "
+        "“list files”, “what is 3*(4+5)”, “what time is it in Tokyo”, “wait 10 seconds”, and "
+        "several of them joined with “then”. Choose a language model for anything else.",
         "zh": "离线客户端只按固定规则工作，无法理解“{0}”。它能理解：“分析 sales.csv 并保存报告”、"
-        "“读取 notes.txt”、“在 log.txt 中查找 error”、“把 notes.txt 中的 a 替换为 b”、“提取 notes.txt 中的邮箱”、"
-        "“列出文件”、“计算 3*(4+5)”、“东京现在几点”、“等待10秒”，"
+        "“读取 notes.txt”、“在 log.txt 中查找 error”、“把 notes.txt 中的 a 替换为 b”、"
+        "“提取 notes.txt 中的邮箱”、“列出文件”、“计算 3*(4+5)”、“东京现在几点”、“等待10秒”，"
         "以及用“然后”连接的多个任务。其他任务请选用语言模型。",
     },
     "empty": {

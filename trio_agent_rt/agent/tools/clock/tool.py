@@ -18,9 +18,7 @@ __all__ = ["datetime_format"]
 
 Zone = Annotated[
     str,
-    Meta(
-        max_length=100, description="Europe/Berlin, a city as Tokyo or 东京, UTC, +08:00, or local"
-    ),
+    Meta(max_length=100, description="Europe/Berlin, a city as Tokyo or 东京, +08:00, or local"),
 ]
 
 
