@@ -29,7 +29,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, Literal, Protocol, get_type_hints, overload
+from typing import Any, Literal, Protocol, cast, get_type_hints, overload
 
 import msgspec
 from attrs import field, frozen
@@ -241,15 +241,16 @@ def _explain(
     if place is not None:
         choices: Sequence[object] = taken.get(place[1], {}).get("enum", ())
         return f"{said}; it is one of {', '.join(map(repr, choices))}" if choices else said
-    given = arguments if isinstance(arguments, Mapping) else {}
-    unknown = next((each for each in given if each not in taken), None)
+    # Of a program that minds no types it may be anything.
+    names = list(arguments) if isinstance(cast("object", arguments), Mapping) else []
+    unknown = next((each for each in names if each not in taken), None)
     if unknown is not None and f"`{unknown}`" in said:
         close = difflib.get_close_matches(unknown, taken, n=1)
         if close:
             return f"{said}; did you mean `{close[0]}`?"
     required: Sequence[str] = schema.get("required", ())
-    names = [f"`{each}`" if each in required else f"`{each}` (optional)" for each in taken]
-    return f"{said}; it takes {', '.join(names) or 'no arguments'}"
+    listed = [f"`{each}`" if each in required else f"`{each}` (optional)" for each in taken]
+    return f"{said}; it takes {', '.join(listed) or 'no arguments'}"
 
 
 @frozen

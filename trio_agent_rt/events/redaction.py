@@ -59,8 +59,10 @@ class Redaction:
     """
 
     def __init__(self, secrets: Mapping[str, str] | Iterable[str] = ()) -> None:
-        named = secrets if isinstance(secrets, Mapping) else dict.fromkeys(secrets, "redacted")
-        named = cast("Mapping[str, str]", named)
+        if isinstance(secrets, Mapping):
+            named = dict(cast("Mapping[str, str]", secrets))
+        else:
+            named = dict.fromkeys(secrets, "redacted")
         self._named = {secret: name for secret, name in named.items() if secret}
         self._masks = {
             form: f"[{name}]" for secret, name in self._named.items() for form in _forms(secret)
@@ -69,6 +71,8 @@ class Redaction:
         self._forms = tuple(forms)
         self._pattern = re.compile("|".join(map(re.escape, forms)) or r"(?!)")
         self._starts = frozenset(each[0] for each in forms)
+        self._names: dict[type, Sequence[str]] = {}
+        """The fields of each kind of message that may hold text."""
         self._longest = max(map(len, forms), default=0)
 
     @classmethod
@@ -140,13 +144,13 @@ class Redaction:
         return self._plain(value.value if type(value) is Plain else to_jsonable(value))
 
     def _plain(self, value: Any) -> Any:
-        kind = type(value)
-        if kind is str:
+        if isinstance(value, str):
             return self.text(value)
-        if kind is list:
-            return [self._plain(each) for each in value]
-        if kind is dict:
-            return {self.text(key): self._plain(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._plain(each) for each in cast("list[Any]", value)]
+        if isinstance(value, dict):
+            items = cast("dict[str, Any]", value).items()
+            return {self.text(key): self._plain(each) for key, each in items}
         return value
 
     def event(self, event: Event) -> Event:
@@ -155,7 +159,12 @@ class Redaction:
 
     def _record(self, record: Any) -> Any:
         changed: dict[str, Any] = {}
-        for name in _names(type(record)):
+        kind = cast("type[attrs.AttrsInstance]", type(record))
+        names = self._names.get(kind)
+        if names is None:
+            every = [each.name for each in attrs.fields(kind)]
+            names = self._names[kind] = [each for each in every if each not in _NO_TEXTS]
+        for name in names:
             value = getattr(record, name)
             masked = self._field(value)
             if masked is not value:
@@ -170,7 +179,8 @@ class Redaction:
             return value
         if type(value) is Plain:
             return Plain(self._plain(value.value))
-        if attrs.has(type(value)) and type(value).__module__.startswith(_PROTOCOL):
+        kind = cast("type[object]", type(value))
+        if attrs.has(kind) and kind.__module__.startswith(_PROTOCOL):
             return self._record(value)
         if type(value) is tuple:
             items = cast("tuple[Any, ...]", value)
@@ -181,16 +191,6 @@ class Redaction:
 
 
 _PROTOCOL = Event.__module__.rpartition(".")[0]
-_NAMES: dict[type, tuple[str, ...]] = {}
-
-
-def _names(kind: type) -> tuple[str, ...]:
-    """The fields of a message that may hold text."""
-    found = _NAMES.get(kind)
-    if found is None:
-        found = tuple(each.name for each in attrs.fields(kind) if each.name not in _NO_TEXTS)
-        _NAMES[kind] = found
-    return found
 
 
 def _forms(secret: str) -> Iterator[str]:

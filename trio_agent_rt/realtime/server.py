@@ -23,6 +23,7 @@ from ..protocol import (
     Position,
 )
 from .access import ANONYMOUS, Authorize, Principal, Tickets
+from .checks import check_at_least, check_counts
 from .peers import Connection, Framing, Inquiry, Limits
 from .peers.commands import carry_out
 from .registry import SessionRegistry
@@ -92,9 +93,9 @@ class RealtimeAgent:
             raise TypeError(f"agent must be an async function (task, run), not {agent!r}")
         if busy not in get_args(BusyPolicy):
             raise ValueError(f"busy must be one of {', '.join(get_args(BusyPolicy))}, not {busy!r}")
-        _check_at_least(1, buffer_size=buffer_size)
-        _check_counts(buffer_size=buffer_size, max_queued=max_queued)
-        _check_at_least(
+        check_at_least(1, buffer_size=buffer_size)
+        check_counts(buffer_size=buffer_size, max_queued=max_queued)
+        check_at_least(
             0,
             broadcast_interval=broadcast_interval,
             linger=linger,
@@ -396,19 +397,6 @@ class RealtimeAgent:
     def forget(self, session: Session) -> None:
         """A session is over."""
         self._registry.forget(session)
-
-
-def _check_at_least(least: float, **values: float | None) -> None:
-    for name, value in values.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (number and value >= least):
-            raise ValueError(f"{name} must be {least:g} or more, not {value!r}")
-
-
-def _check_counts(**values: object) -> None:
-    for name, value in values.items():
-        if not isinstance(value, int):
-            raise TypeError(f"{name} is a count, so it cannot be {value!r}")
 
 
 def _says_something(text: object) -> bool:

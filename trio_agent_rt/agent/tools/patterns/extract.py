@@ -19,6 +19,8 @@ __all__ = ["text_extract"]
 _MAX_MATCHES = 1000
 _MAX_CHARS = 1_000_000
 """Of all that is given: what looks ahead can match the rest of the text again and again."""
+_MAX_COUNTED_CHARS = 20_000_000
+"""Beyond it what is found is not even counted."""
 
 Marker = Annotated[str, Meta(min_length=1, max_length=1000)]
 
@@ -99,6 +101,8 @@ def _collect(found: Iterator[_Piece], lines: Lines, unique: bool, limit: int) ->
                 seen.add(each.text)
         count += 1
         chars += len(each.text) + sum(len(value or "") for value in each.groups.values())
+        if chars > _MAX_COUNTED_CHARS:
+            break
         if len(matches) >= limit or chars > _MAX_CHARS:
             continue
         line = lines.number_at(each.place)

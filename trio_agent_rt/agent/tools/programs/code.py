@@ -9,9 +9,9 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import trio
@@ -108,7 +108,7 @@ def code_execute_tool(limits: CodeLimits | None = None) -> Tool:
         it, `value`."""
         mark = secrets.token_hex(16)
         told = await _told(code, data, bounds, mark)
-        async with _folder(call) as folder:
+        async with _Folder(call) as folder:
             command = Command(
                 [
                     sys.executable,
@@ -150,16 +150,25 @@ async def _told(code: str, data: object, limits: CodeLimits, mark: str) -> str:
     return await trio.to_thread.run_sync(write)
 
 
-@asynccontextmanager
-async def _folder(call: ToolCall) -> AsyncGenerator[str]:
+class _Folder:
     """A new folder, which is gone afterwards."""
-    record, step = record_of(call)
-    folder = await trio.to_thread.run_sync(tempfile.mkdtemp, None, "agent-code-")
-    try:
-        yield folder
-    finally:
-        async with Cleanup(record, step, None):
-            await trio.to_thread.run_sync(_remove, folder, abandon_on_cancel=True)
+
+    def __init__(self, call: ToolCall) -> None:
+        self._record, self._step = record_of(call)
+        self._path = ""
+
+    async def __aenter__(self) -> str:
+        self._path = await trio.to_thread.run_sync(tempfile.mkdtemp, None, "agent-code-")
+        return self._path
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        async with Cleanup(self._record, self._step, None):
+            await trio.to_thread.run_sync(_remove, self._path, abandon_on_cancel=True)
 
 
 def _remove(folder: str) -> None:
