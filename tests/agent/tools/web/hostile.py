@@ -68,7 +68,7 @@ async def serving(answer: Answer | bytes) -> AsyncGenerator[Server]:
                 server.left.set()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, handle, [listener])
+        await nursery.start(trio.serve_listeners, handle, [listener])
         yield server
         nursery.cancel_scope.cancel()
 
