@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_at_least", "check_counts"]
+__all__ = ["check_at_least", "check_counts", "says_something"]
 
 
 def check_at_least(least: float, **values: float | None) -> None:
@@ -21,3 +21,8 @@ def check_counts(**values: object) -> None:
     for name, value in values.items():
         if not isinstance(value, int):
             raise TypeError(f"{name} is a count, so it cannot be {value!r}")
+
+
+def says_something(text: object) -> bool:
+    """Whether it is a text that is not blank."""
+    return isinstance(text, str) and bool(text.strip())

@@ -23,7 +23,7 @@ from ..protocol import (
     Position,
 )
 from .access import ANONYMOUS, Authorize, Principal, Tickets
-from .checks import check_at_least, check_counts
+from .checks import check_at_least, check_counts, says_something
 from .peers import Connection, Framing, Inquiry, Limits
 from .peers.commands import carry_out
 from .registry import SessionRegistry
@@ -235,7 +235,7 @@ class RealtimeAgent:
             ValueError: when the task is blank, or one of that id has ended already in
                 that session.
         """
-        if not _says_something(task):
+        if not says_something(task):
             raise ValueError(f"task must be a text that says something, not {task!r}")
         if self.phase != "serving":
             raise ShuttingDown("the RealtimeAgent is not open, or is shutting down")
@@ -259,7 +259,7 @@ class RealtimeAgent:
             ValueError: when the type is empty or one of the protocol's.
             UnknownSession: when there is no session of that id.
         """
-        if not _says_something(type) or type in RESERVED_TYPES:
+        if not says_something(type) or type in RESERVED_TYPES:
             raise ValueError(f"{type!r} cannot be broadcast: the protocol uses it, or it is empty")
         targets = self._registry.sessions if session is None else [self._registry.find(session)]
         event: Event = CustomEvent(type=type, data=data)
@@ -397,7 +397,3 @@ class RealtimeAgent:
     def forget(self, session: Session) -> None:
         """A session is over."""
         self._registry.forget(session)
-
-
-def _says_something(text: object) -> bool:
-    return isinstance(text, str) and bool(text.strip())
