@@ -39,12 +39,12 @@ async def json_stringify(
     sort_keys: bool = False,
 ) -> dict[str, Any]:
     """Write a value as JSON. What JSON does not know becomes text (dates, integers of more than
-    64 bits, NaN) or is named. Gives `text` and `chars`."""
+    64 bits, NaN) or is named. Gives `chars` and `text`."""
     text = await in_thread(
         call,
         lambda work: write_json(value, poll=work.poll, indent=indent, sort_keys=sort_keys),
     )
-    return {"text": text, "chars": len(text)}
+    return {"chars": len(text), "text": text}
 
 
 def write_json(

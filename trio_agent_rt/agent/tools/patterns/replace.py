@@ -34,7 +34,7 @@ async def text_replace(
     limit: Annotated[int, Meta(ge=0, description="how many to replace; 0 for all")] = 0,
 ) -> dict[str, Any]:
     """Replace a text, or what matches a regular expression, by another one.
-    Gives `text` and `count` (of what was replaced)."""
+    Gives `count` (of what was replaced) and `text`."""
     require_size(text)
     if (find is None) == (pattern is None):
         raise ToolError("text_replace: give either `find` or `pattern`")
@@ -56,7 +56,7 @@ def _literally(text: str, find: str, replacement: str, limit: int) -> dict[str, 
     if limit:
         count = min(count, limit)
     _require_room(len(text) + count * (len(replacement) - len(find)))
-    return {"text": text.replace(find, replacement, count), "count": count}
+    return {"count": count, "text": text.replace(find, replacement, count)}
 
 
 def _replace(
@@ -77,7 +77,7 @@ def _replace(
         if count == limit:
             break
     _require_room(chars + len(text))
-    return {"text": "".join([*pieces, text[place:]]), "count": count}
+    return {"count": count, "text": "".join([*pieces, text[place:]])}
 
 
 def _expand(found: Found, replacement: str) -> str:

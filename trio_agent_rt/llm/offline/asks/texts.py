@@ -39,7 +39,7 @@ _KINDS: Mapping[str, tuple[str, str, str]] = {
               r"\+?\d(?:[ ()-]?\d){6,14}"),
     "ip": (r"ip(?:\s+address(?:es)?|s)", "ip\\s*地址", r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
     "date": (r"dates?", "日期", r"\b\d{4}-\d{2}-\d{2}\b|\d{4}年\d{1,2}月\d{1,2}日"),
-    "number": (r"numbers?", "数字", r"-?\d+(?:[.,]\d+)*"),
+    "number": (r"numbers?", "数字", r"(?<![\w.-])-?\d+(?:\.\d+)?(?![\w-])"),
 }  # fmt: skip
 """What can be taken out of a text: how it is called in the two languages, and its pattern."""
 
