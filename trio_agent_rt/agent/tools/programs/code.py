@@ -11,7 +11,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Annotated, Any
 
 import trio
@@ -161,12 +161,15 @@ class _Folder:
         self._path = await trio.to_thread.run_sync(tempfile.mkdtemp, None, "agent-code-")
         return self._path
 
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> CoroutineType[Any, Any, None]:
+        return self._leave()
+
+    async def _leave(self) -> None:
         async with Cleanup(self._record, self._step, None):
             await trio.to_thread.run_sync(_remove, self._path, abandon_on_cancel=True)
 
