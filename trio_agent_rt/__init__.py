@@ -37,12 +37,14 @@ from .errors import (
     TaskFailed,
     ToolError,
 )
+from .events import Redaction
 from .llm import (
     AnthropicClient,
     FallbackClient,
     LLMClient,
     OfflineClient,
     OpenAIClient,
+    RedactedLLM,
     create_llm,
 )
 from .protocol import (
@@ -121,6 +123,8 @@ __all__ = [
     "RealtimeAgent",
     "Receipt",
     "Reconnect",
+    "RedactedLLM",
+    "Redaction",
     "Request",
     "RunningTask",
     "SSEAddress",

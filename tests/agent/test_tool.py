@@ -83,7 +83,15 @@ async def test_arguments_are_converted_and_defaults_filled_in() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({}, "shout: Object missing required field `text`"),
+        (
+            {},
+            "shout: Object missing required field `text`; it takes `text`, `times` (optional), "
+            "`style` (optional)",
+        ),
+        ({"text": "a", "tims": 2}, "unknown field `tims`; did you mean `times`?"),
+        ({"text": "a", "volume": 2}, "unknown field `volume`; it takes `text`, `times` (optional)"),
+        ({"text": "a", "style": "quiet"}, "at `style`; it is one of '"),
+        (5, "shout: Expected `object`, got `int`"),
         ({"text": 1}, "shout: Expected `str`, got `int` - at `text`"),
         ({"text": "a", "times": "2"}, "shout: Expected `int`, got `str` - at `times`"),
         ({"text": "a", "at": [{"x": 1}, {"y": 1}]}, "missing required field `x` - at `at[1]`"),

@@ -59,6 +59,7 @@ def _told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
             3,
             "not an address of this machine",
         ),
+        (["serve", "--enable-code", "--allow-anonymous"], 2, "name a token in --token-env instead"),
         (["serve", "--token-env", "NO_SUCH"], 2, "has no variable NO_SUCH"),
         (["serve", "--port", "0", "--linger", "nan"], 2, "or the word none"),
         (["serve", "--drain-timeout", "inf"], 2, "seconds are a number"),

@@ -20,7 +20,7 @@ from typing import Any, get_args
 
 import attrs
 
-from ..events import TaskView
+from ..events import Redaction, Redactor, TaskView
 from ..protocol import (
     Event,
     Plan,
@@ -70,6 +70,7 @@ class TaskRun:
         tools: what the agent can run.
         cleanup_timeout: how long cleanup may take after a cancel, in seconds.
         wall_clock: Unix time in seconds, for `expiresAt`.
+        redaction: what viewers and models are never shown, or None for nothing.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class TaskRun:
         tools: ToolSet,
         cleanup_timeout: float,
         wall_clock: Callable[[], float],
+        redaction: Redaction | None = None,
     ) -> None:
         self.task_id = task_id
         self.task = task
@@ -96,6 +98,8 @@ class TaskRun:
         self.usage: Usage = Usage()
         """What models have taken for it; the terminal message tells it."""
         self._emit = emit
+        self._redaction = redaction
+        self._redactor = Redactor(redaction) if redaction else None
         self._view = TaskView(task_id)
         self._state: TaskState = "planning"
         self.questions: Questions = Questions(self, wall_clock)
@@ -235,7 +239,18 @@ class TaskRun:
             self.end_left_steps(cancelled=event.outcome == "cancelled")
         event = attrs.evolve(event, task_id=self.task_id)
         self._view.apply(event)
-        self._emit(event)
+        if self._redactor is None:
+            self._emit(event)
+        else:
+            for each in self._redactor.events(event):
+                self._emit(each)
+
+    def redact(self, text: str) -> str:
+        """`text` as a viewer or a model may see it; for the prompts that an agent writes.
+
+        What is published is redacted anyway. What flows from step to step is not.
+        """
+        return self._redaction.text(text) if self._redaction else text
 
     def set_state(self, state: TaskState, message: str) -> None:
         """Publish a `status`; one that tells of work, under a cancel, says so."""

@@ -24,10 +24,12 @@ How a tool stops is declared, and held against what it does. When it is cancelle
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, Literal, Protocol, get_type_hints, overload
+from typing import Any, Literal, Protocol, cast, get_type_hints, overload
 
 import msgspec
 from attrs import field, frozen
@@ -172,18 +174,19 @@ def tool(
         if not about:
             raise TypeError(f"tool {tool_name!r} needs a docstring: models read it")
         struct = _arguments_struct(tool_name, function)
+        schema = _schema(struct)
 
         async def run(call: ToolCall, arguments: Mapping[str, Any]) -> object:
             try:
                 checked = msgspec.convert(arguments, struct)
             except msgspec.ValidationError as exc:
-                raise ToolError(f"{tool_name}: {_explain(exc)}") from None
+                raise ToolError(f"{tool_name}: {_explain(exc, arguments, schema)}") from None
             return await work(call, **msgspec.structs.asdict(checked))
 
         return Tool(
             name=tool_name,
             description=about,
-            parameters=_schema(struct),
+            parameters=schema,
             function=run,
             category=category,
             cancellation=cancellation,
@@ -228,9 +231,26 @@ def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
     return {**own, "$defs": components} if components else own
 
 
-def _explain(exc: msgspec.ValidationError) -> str:
-    """Msgspec's message with the path written as people write it."""
-    return str(exc).replace(" - at `$.", " - at `").replace(" - at `$`", "")
+def _explain(
+    exc: msgspec.ValidationError, arguments: Mapping[str, Any], schema: Mapping[str, Any]
+) -> str:
+    """Msgspec's message, with what a model needs to do better the next time."""
+    said = str(exc).replace(" - at `$.", " - at `").replace(" - at `$`", "")
+    taken: Mapping[str, Mapping[str, Any]] = schema["properties"]
+    place = re.search(r" - at `(\w+)", said)
+    if place is not None:
+        choices: Sequence[object] = taken.get(place[1], {}).get("enum", ())
+        return f"{said}; it is one of {', '.join(map(repr, choices))}" if choices else said
+    # Of a program that minds no types it may be anything.
+    names = list(arguments) if isinstance(cast("object", arguments), Mapping) else []
+    unknown = next((each for each in names if each not in taken), None)
+    if unknown is not None and f"`{unknown}`" in said:
+        close = difflib.get_close_matches(unknown, taken, n=1)
+        if close:
+            return f"{said}; did you mean `{close[0]}`?"
+    required: Sequence[str] = schema.get("required", ())
+    listed = [f"`{each}`" if each in required else f"`{each}` (optional)" for each in taken]
+    return f"{said}; it takes {', '.join(listed) or 'no arguments'}"
 
 
 @frozen

@@ -13,6 +13,7 @@ from .endings import Complaint
 
 __all__ = [
     "AddParser",
+    "add_code_option",
     "add_json_option",
     "add_llm_option",
     "add_root_option",
@@ -123,6 +124,16 @@ def add_root_option(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         default=".",
         help="the folder whose files the tools may use; default: the current one",
+    )
+
+
+def add_code_option(parser: argparse.ArgumentParser) -> None:
+    """`--enable-code`."""
+    parser.add_argument(
+        "--enable-code",
+        action="store_true",
+        help="let the agent run Python that its model writes, each time after asking; the code "
+        "runs as you, and can read, write and send whatever you can",
     )
 
 

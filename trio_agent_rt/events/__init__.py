@@ -4,6 +4,7 @@ No I/O and no Trio; time is an argument.
 """
 
 from .log import Encoded, EventLog, encode
+from .redaction import Redaction, Redactor
 from .replay import Joined, Step, follows, join
 from .throttle import Throttle
 from .view import SessionView, TaskView
@@ -12,6 +13,8 @@ __all__ = [
     "Encoded",
     "EventLog",
     "Joined",
+    "Redaction",
+    "Redactor",
     "SessionView",
     "Step",
     "TaskView",

@@ -14,6 +14,7 @@ from .anthropic import AnthropicClient
 from .fallback import FallbackClient
 from .offline import OfflineClient
 from .openai import OpenAIClient
+from .redacted import RedactedLLM
 from .registry import KNOWN_LLMS, NamedLLM, create_llm
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "NamedLLM",
     "OfflineClient",
     "OpenAIClient",
+    "RedactedLLM",
     "ToolUse",
     "Usage",
     "WholeAnswers",

@@ -12,8 +12,18 @@ from attrs import evolve
 
 from ..agent import Tool, ToolSet
 from ..errors import RateLimited, ShuttingDown
-from ..protocol import RESERVED_TYPES, CloseCode, Command, CommandFailed, CustomEvent, Position
+from ..events import Redaction
+from ..protocol import (
+    RESERVED_TYPES,
+    CloseCode,
+    Command,
+    CommandFailed,
+    CustomEvent,
+    Event,
+    Position,
+)
 from .access import ANONYMOUS, Authorize, Principal, Tickets
+from .checks import check_at_least, check_counts, says_something
 from .peers import Connection, Framing, Inquiry, Limits
 from .peers.commands import carry_out
 from .registry import SessionRegistry
@@ -54,6 +64,9 @@ class RealtimeAgent:
             its owner may attach to a session, and in a room everybody may do everything.
         limits: what peers may have and how long they are waited for, or None for the
             defaults of `Limits`.
+        redaction: secrets that neither viewers nor models are shown, for example
+            `Redaction.of_environment()`, or None for none. What flows from step to step
+            stays whole, and so does what `RunningTask.result` gives.
 
     From the cancel or the end of the block to the return it takes at most
     `drain_timeout + cleanup_timeout + 1` seconds, unless an agent shields itself from
@@ -74,14 +87,15 @@ class RealtimeAgent:
         drain_timeout: float = 0.0,
         authorize: Authorize | None = None,
         limits: Limits | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
         if not callable(agent):
             raise TypeError(f"agent must be an async function (task, run), not {agent!r}")
         if busy not in get_args(BusyPolicy):
             raise ValueError(f"busy must be one of {', '.join(get_args(BusyPolicy))}, not {busy!r}")
-        _check_at_least(1, buffer_size=buffer_size)
-        _check_counts(buffer_size=buffer_size, max_queued=max_queued)
-        _check_at_least(
+        check_at_least(1, buffer_size=buffer_size)
+        check_counts(buffer_size=buffer_size, max_queued=max_queued)
+        check_at_least(
             0,
             broadcast_interval=broadcast_interval,
             linger=linger,
@@ -103,6 +117,7 @@ class RealtimeAgent:
         self.limits: Limits = limits or Limits()
         self.tickets: Tickets = Tickets(lifetime=self.limits.ticket_lifetime)
         """Through which a page hands over who it is where it can set no header."""
+        self.redaction = redaction
         self._registry = SessionRegistry(
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
         )
@@ -219,7 +234,7 @@ class RealtimeAgent:
             ValueError: when the task is blank, or one of that id has ended already in
                 that session.
         """
-        if not _says_something(task):
+        if not says_something(task):
             raise ValueError(f"task must be a text that says something, not {task!r}")
         if self.phase != "serving":
             raise ShuttingDown("the RealtimeAgent is not open, or is shutting down")
@@ -243,11 +258,14 @@ class RealtimeAgent:
             ValueError: when the type is empty or one of the protocol's.
             UnknownSession: when there is no session of that id.
         """
-        if not _says_something(type) or type in RESERVED_TYPES:
+        if not says_something(type) or type in RESERVED_TYPES:
             raise ValueError(f"{type!r} cannot be broadcast: the protocol uses it, or it is empty")
         targets = self._registry.sessions if session is None else [self._registry.find(session)]
+        event: Event = CustomEvent(type=type, data=data)
+        if self.redaction:
+            event = self.redaction.event(event)
         for each in targets:
-            each.publish(CustomEvent(type=type, data=data))
+            each.publish(event)
 
     @asynccontextmanager
     async def connect(
@@ -378,20 +396,3 @@ class RealtimeAgent:
     def forget(self, session: Session) -> None:
         """A session is over."""
         self._registry.forget(session)
-
-
-def _check_at_least(least: float, **values: float | None) -> None:
-    for name, value in values.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (number and value >= least):
-            raise ValueError(f"{name} must be {least:g} or more, not {value!r}")
-
-
-def _check_counts(**values: object) -> None:
-    for name, value in values.items():
-        if not isinstance(value, int):
-            raise TypeError(f"{name} is a count, so it cannot be {value!r}")
-
-
-def _says_something(text: object) -> bool:
-    return isinstance(text, str) and bool(text.strip())

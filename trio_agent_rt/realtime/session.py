@@ -257,6 +257,7 @@ class Session:
             broadcast_interval=server.broadcast_interval,
             cleanup_timeout=server.cleanup_timeout,
             needs_viewer=needs_viewer,
+            redaction=server.redaction,
         )
         if server.busy == "replace":
             for each in self.tasks:

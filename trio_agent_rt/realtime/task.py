@@ -35,7 +35,7 @@ from ..agent.confirming import Decision
 from ..agent.failures import describe_error
 from ..agent.isolation import Ending, run_apart
 from ..errors import TaskCancelled, TaskError, TaskFailed
-from ..events import Throttle
+from ..events import Redaction, Throttle
 from ..protocol import (
     ConfirmationRequested,
     Event,
@@ -115,6 +115,7 @@ class RunningTask:
         broadcast_interval: float,
         cleanup_timeout: float,
         needs_viewer: bool,
+        redaction: Redaction | None = None,
     ) -> None:
         self.id = task_id
         self.text = text
@@ -133,7 +134,10 @@ class RunningTask:
             tools=tools,
             cleanup_timeout=cleanup_timeout,
             wall_clock=time.time,
+            redaction=redaction,
         )
+        self._redaction = redaction
+        self._output: object = None
         self.on_ended: list[WaitsForEnd] = []
         """Called, in order, right after the terminal message was published."""
         self.trio_task: trio.lowlevel.Task | None = None
@@ -179,7 +183,7 @@ class RunningTask:
             raise TaskFailed(completed)
         if completed.outcome == "cancelled":
             raise TaskCancelled(completed)
-        return completed.output
+        return self._output
 
     async def cancel(self, reason: str = "cancelled by the application") -> Receipt | None:
         """Cancel it, and return when its work has ended.
@@ -355,6 +359,9 @@ class RunningTask:
             confirmations=tuple(self.run.questions.records) or None,
             usage=self.run.usage if self.run.usage != Usage() else None,
         )
+        self._output = completed.output
+        if self._redaction:
+            completed = cast("TaskCompleted", self._redaction.event(completed))
         self.completed = completed
         self.run.emit(completed)
         self._ended.set()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from trio_agent_rt.agent import Tool
+import pytest
+import trio
 
-__all__ = ["RecordedCall", "run"]
+from trio_agent_rt.agent import Tool
+from trio_agent_rt.agent.tools.work import Work
+
+__all__ = ["RecordedCall", "polls_until_cancelled", "run"]
 
 
 class RecordedCall:
@@ -27,3 +31,24 @@ class RecordedCall:
 async def run(tool: Tool, /, **arguments: Any) -> Any:
     """What `tool` gives for these arguments."""
     return await tool.run(RecordedCall(), arguments)
+
+
+async def polls_until_cancelled(
+    monkeypatch: pytest.MonkeyPatch, at: int, tool: Tool, /, **arguments: Any
+) -> int:
+    """How often a tool polls when it is cancelled at its poll number `at`; `at` if it heeds it."""
+    really_poll = Work.poll
+    polls = 0
+
+    def poll(work: Work, percent: float | None = None, message: str = "") -> None:
+        nonlocal polls
+        polls += 1
+        if polls == at:
+            trio.from_thread.run_sync(scope.cancel)
+        really_poll(work, percent, message)
+
+    monkeypatch.setattr(Work, "poll", poll)
+    with trio.CancelScope() as scope:
+        await run(tool, **arguments)
+    assert scope.cancelled_caught, f"it ended uncancelled after {polls} polls"
+    return polls

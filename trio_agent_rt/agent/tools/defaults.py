@@ -9,8 +9,12 @@ import trio
 from msgspec import Meta
 
 from ..tool import Tool, ToolCall, tool
+from .clock import datetime_format
 from .expression import math_evaluate
 from .files import MAX_FILE_BYTES, file_tools
+from .patterns import text_extract, text_replace
+from .programs import CodeLimits, code_execute_tool
+from .stringify import json_stringify
 from .tables import csv_parse, table_describe
 from .text import json_parse, text_search
 from .web import SearchProvider, WebAccess, web_fetch_tool, web_search_tool
@@ -33,6 +37,7 @@ def default_tools(
     max_file_bytes: int = MAX_FILE_BYTES,
     web: WebAccess | None = None,
     search: SearchProvider | None = None,
+    code: bool | CodeLimits = False,
 ) -> list[Tool]:
     """New list of the default tools: files, web, CSV, JSON, tables, text, arithmetic, waiting.
 
@@ -42,6 +47,8 @@ def default_tools(
         max_file_bytes: the largest file that is read or written.
         web: what `web_fetch` may reach and how much of it; None for the public web.
         search: the search engine of `web_search`; None for none, which it says when asked.
+        code: whether there is a `code_execute`, and what a program may use; it is no
+            sandbox, see `code_execute_tool`.
 
     Raises:
         ValueError: when `root` is not a folder that exists.
@@ -53,9 +60,14 @@ def default_tools(
         csv_parse,
         table_describe,
         json_parse,
+        json_stringify,
         text_search,
+        text_extract,
+        text_replace,
         math_evaluate,
+        datetime_format,
         wait,
+        *([code_execute_tool(None if code is True else code)] if code else []),
     ]
 
 

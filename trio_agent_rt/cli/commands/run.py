@@ -13,6 +13,7 @@ from ..interrupts import Interrupts
 from ..opening import open_stage
 from ..options import (
     AddParser,
+    add_code_option,
     add_json_option,
     add_llm_option,
     add_root_option,
@@ -38,6 +39,7 @@ def add_run(add_parser: AddParser) -> None:
     parser.add_argument("task", type=words, help='what to do, "analyse sales.csv" for example')
     add_root_option(parser)
     add_llm_option(parser)
+    add_code_option(parser)
     add_yes_option(parser)
     add_json_option(parser)
     parser.set_defaults(command=run)
@@ -51,7 +53,7 @@ async def run(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode:
         LLMError: when the model cannot be used.
     """
     try:
-        tools = default_tools(root=options.root)
+        tools = default_tools(root=options.root, code=options.enable_code)
         llm = create_llm(options.llm)
     except ValueError as exc:
         raise Complaint(str(exc)) from None

@@ -16,7 +16,8 @@ import trio
 from ...agent import create_agent
 from ...agent.tools import default_tools
 from ...errors import Exposed
-from ...llm import create_llm
+from ...events import Redaction
+from ...llm import RedactedLLM, create_llm
 from ...realtime import BusyPolicy, Limits, RealtimeAgent
 from ...transports import (
     BearerTokens,
@@ -32,6 +33,7 @@ from ..interrupts import Interrupts
 from ..opening import invocation
 from ..options import (
     AddParser,
+    add_code_option,
     add_llm_option,
     add_root_option,
     add_token_option,
@@ -85,6 +87,14 @@ def add_serve(add_parser: AddParser) -> None:
     )
     add_root_option(parser)
     add_llm_option(parser)
+    add_code_option(parser)
+    parser.add_argument(
+        "--no-redaction",
+        action="store_true",
+        help="show clients and models the values of environment variables whose names end in "
+        "_API_KEY, _TOKEN, _SECRET, _PASSWORD and the like; otherwise the name stands in their "
+        "place",
+    )
     parser.add_argument(
         "--busy",
         choices=get_args(BusyPolicy),
@@ -152,22 +162,30 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
         LLMError: when the model cannot be used.
     """
     log_to_stderr(options.log_level)
+    if options.enable_code and options.allow_anonymous:
+        raise Complaint(
+            "--enable-code: with --allow-anonymous whoever can connect could run programs here "
+            "as you, and answer the question themselves; name a token in --token-env instead"
+        )
     context = _tls(options.certfile, options.keyfile)
     try:
-        tools = default_tools(root=options.root)
+        tools = default_tools(root=options.root, code=options.enable_code)
         llm = create_llm(options.llm)
         auto_confirm = auto_confirmed(options.auto_confirm, tools)
     except ValueError as exc:
         raise Complaint(str(exc)) from None
+    redaction = None if options.no_redaction else Redaction.of_environment()
+    model = RedactedLLM(llm, redaction) if redaction else llm
     stop = ToldStop(interrupts)
     async with llm:
         async with RealtimeAgent(
-            ToldAgent(create_agent(llm=llm, tools=tools, auto_confirm=auto_confirm)),
+            ToldAgent(create_agent(llm=model, tools=tools, auto_confirm=auto_confirm)),
             busy=options.busy,
             linger=options.linger,
             buffer_size=options.buffer_size,
             drain_timeout=options.drain_timeout,
             limits=Limits(max_connections=options.max_connections),
+            redaction=redaction,
         ) as realtime:
             with interrupts.answered_by(lambda why: stop.begin(why, realtime)):
                 await _serve_and_tell(realtime, options, context, model=llm.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from attrs import define, field, frozen
@@ -10,7 +11,7 @@ from attrs import define, field, frozen
 from .speech import REFUSALS, STEP_NAMES, say
 from .words import Language
 
-__all__ = ["NotUnderstood", "PlanBuilder", "Reportable"]
+__all__ = ["NotUnderstood", "PlanBuilder", "Reportable", "beside"]
 
 
 class NotUnderstood(Exception):
@@ -46,6 +47,8 @@ class PlanBuilder:
     reportable: list[Reportable] = field(init=False, factory=list[Reportable])
     """What the last clause that had something to say said."""
     steps: list[dict[str, Any]] = field(init=False, factory=list["dict[str, Any]"])
+    in_place: str | None = field(init=False, default=None)
+    """The step that writes a changed file back, unless it is to be saved elsewhere."""
     _before: Sequence[str] = field(init=False, default=())
     _ends: list[str] = field(init=False, factory=list[str])
 
@@ -101,3 +104,23 @@ class PlanBuilder:
         )
         self._ends = [each for each in self._ends if each not in after] + [step_id]
         return step_id
+
+    def read(self, path: str) -> str:
+        """Append a step that reads a file, and return its id."""
+        return self.add("file_read", {"path": path}, named=[path])
+
+    def write(self, path: str, text: str, after: Sequence[str]) -> str:
+        """Append a step that writes a file after asking, and return its id."""
+        arguments = {"path": path, "text": text}
+        return self.add("file_write", arguments, named=[path], after=after, confirm=True)
+
+    def write_elsewhere(self) -> None:
+        """Take back the step that writes a changed file where it was."""
+        if self.in_place is not None and self.steps[-1]["id"] == self.in_place:
+            self.steps.pop()
+        self.in_place = None
+
+
+def beside(path: str, ending: str) -> str:
+    """A file of its own next to `path`: `data/sales.csv` → `data/sales_report.md`."""
+    return str(PurePosixPath(path).with_name(PurePosixPath(path).stem + ending))

@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 
 from ...agent.tools import MAX_WAIT
 from .amounts import expression_in, seconds_in
-from .plan import PlanBuilder, Reportable
+from .asks import count, extract, replace, rewrite, tell_time
+from .plan import PlanBuilder, Reportable, beside
 from .words import FILE, QUOTE, URL, Lifted
 
 __all__ = ["RULES"]
@@ -86,8 +87,16 @@ _SAVE_TEXT = _pattern(
 _SAVE = _pattern(
     r"^(?:save|store|export|write|put)\b|^(?:把|将)?(?:报告|结果|它|其)?(?:另存|保存|存|写|导出|输出)"
 )
+_CREATIVE = re.compile(
+    r"(?:write|写|输出)(?![A-Za-z])(?!.*(?:\breport|\bit\b|\bresult|报告|结果|它))", re.IGNORECASE
+)
 _REPORT = _pattern(
     r"^(?:create|make|generate|produce)\s+(?:an?\s+|the\s+)?(?:\w+\s+)?report\b|^生成"
+)
+_SUM_UP = re.compile(
+    r"(?:summari[sz]e|sum\s+up)(?:\s+(?:it|them|that|the\s+(?:page|results?|findings)))?$"
+    r"|(?:并)?(?:总结|概括)(?:一下)?(?:它|内容|结果)?$",
+    re.IGNORECASE,
 )
 _OTHER_DEEDS = _pattern(
     r"^(?:delete|remove|e?mail|send|translate|rename|move|copy|upload|post|rewrite|edit|fix|convert"
@@ -145,7 +154,7 @@ def _search(clause: str, lifted: Lifted, plan: PlanBuilder) -> bool:
     path = lifted.value(said["file"])
     if not query or len(query) > _MAX_QUERY:
         return False
-    read = _read_step(path, plan)
+    read = plan.read(path)
     step = plan.add(
         "text_search",
         {"text": "{{" + read + ".output.text}}", "query": query},
@@ -153,7 +162,7 @@ def _search(clause: str, lifted: Lifted, plan: PlanBuilder) -> bool:
         after=[read],
     )
     plan.reportable = [
-        Reportable(step, "{{" + step + ".output.report}}", _beside(path, "_matches.txt"), path)
+        Reportable(step, "{{" + step + ".output.report}}", beside(path, "_matches.txt"), path)
     ]
     return True
 
@@ -173,16 +182,23 @@ def _list(clause: str, lifted: Lifted, plan: PlanBuilder) -> bool:
     return True
 
 
+def _sum_up(clause: str, lifted: Lifted, plan: PlanBuilder) -> bool:
+    """What every task ends with: no step of its own."""
+    return bool(plan.reportable and _SUM_UP.match(clause))
+
+
 def _save(clause: str, lifted: Lifted, plan: PlanBuilder) -> bool:
     literal = _SAVE_TEXT.match(clause)
     if literal:
         path, text = lifted.value(literal["file"]), lifted.value(literal["text"])
-        _write_step(path, text, (), plan)
+        plan.write(path, text, ())
         return True
     made = _REPORT.match(clause)
     if _SAVE.match(clause) is None and made is None:
         return False
     files = lifted.values(FILE, clause)
+    if not files and not plan.reportable and _CREATIVE.match(clause):
+        return False
     about = _ANALYSE.search(clause) and len(files) > len(_targets(clause, lifted))
     if about:  # "write a report on sales.csv", "create a report on sales.csv (to out.md)"
         return _analyse_files(clause, lifted, plan, save=made is None)
@@ -218,8 +234,14 @@ def _calculate(clause: str, lifted: Lifted, plan: PlanBuilder) -> bool:
 RULES: Sequence[Callable[[str, Lifted, PlanBuilder], bool]] = (
     _fetch,
     _wait,
+    tell_time,
+    replace,
+    extract,
+    count,
+    rewrite,
     _search,
     _list,
+    _sum_up,
     _save,
     _files,
     _calculate,
@@ -247,7 +269,7 @@ def _analysis(path: str, plan: PlanBuilder) -> Reportable:
     kind = path.rpartition(".")[2].lower()
     if kind not in _TABLES and kind != "json":
         return _read_report(path, plan, whole=False)
-    read = _read_step(path, plan)
+    read = plan.read(path)
     parser = "json_parse" if kind == "json" else "csv_parse"
     text = "{{" + read + ".output.text}}"
     parsed = plan.add(parser, {"text": text}, named=[path], after=[read], timeout=120)
@@ -263,21 +285,17 @@ def _analysis(path: str, plan: PlanBuilder) -> Reportable:
         timeout=120,
     )
     text = "{{" + described + ".output.report}}"
-    return Reportable(described, text, _beside(path, "_report.md"), path)
+    return Reportable(described, text, beside(path, "_report.md"), path)
 
 
 def _read_report(path: str, plan: PlanBuilder, *, whole: bool) -> Reportable:
-    step = _read_step(path, plan)
+    step = plan.read(path)
     output = "{{" + step + ".output."
     if whole:
-        return Reportable(step, output + "text}}", _beside(path, "_copy.txt"), path)
+        return Reportable(step, output + "text}}", beside(path, "_copy.txt"), path)
     lines, size = ("行", "字节") if plan.language == "zh" else ("lines", "bytes")
     text = f"# {path}\n\n{output}lines}}}} {lines}, {output}bytes}}}} {size}\n"
-    return Reportable(step, text, _beside(path, "_report.md"), path)
-
-
-def _read_step(path: str, plan: PlanBuilder) -> str:
-    return plan.add("file_read", {"path": path}, named=[path])
+    return Reportable(step, text, beside(path, "_report.md"), path)
 
 
 def _save_reports(target: str | None, plan: PlanBuilder, clause: str) -> None:
@@ -285,25 +303,16 @@ def _save_reports(target: str | None, plan: PlanBuilder, clause: str) -> None:
     if not reports:
         raise plan.refuse("nothing_to_save", clause)
     if target is not None:
+        plan.write_elsewhere()
         _refuse_overwriting(target, reports, plan)
         text = "\n".join(each.text for each in reports)
-        _write_step(target, text, [each.step_id for each in reports], plan)
+        plan.write(target, text, [each.step_id for each in reports])
     else:
         for each in reports:
-            _write_step(each.path, each.text, [each.step_id], plan)
+            plan.write(each.path, each.text, [each.step_id])
 
 
 def _refuse_overwriting(target: str, reports: Sequence[Reportable], plan: PlanBuilder) -> None:
     for each in reports:
         if each.source and PurePosixPath(each.source) == PurePosixPath(target):
             raise plan.refuse("same_file", target)
-
-
-def _write_step(path: str, text: str, after: Sequence[str], plan: PlanBuilder) -> None:
-    arguments = {"path": path, "text": text}
-    plan.add("file_write", arguments, named=[path], after=after, confirm=True)
-
-
-def _beside(path: str, ending: str) -> str:
-    """A file of its own next to `path`: `data/sales.csv` → `data/sales_report.md`."""
-    return str(PurePosixPath(path).with_name(PurePosixPath(path).stem + ending))

@@ -18,6 +18,10 @@ STEP_NAMES: Mapping[str, Mapping[Language, str]] = {
     "file_list": {"en": "List the files in {0}", "zh": "列出 {0} 中的文件"},
     "math_evaluate": {"en": "Calculate {0}", "zh": "计算 {0}"},
     "wait": {"en": "Wait {0} s", "zh": "等待 {0} 秒"},
+    "json_stringify": {"en": "Write {0} as JSON", "zh": "将 {0} 写成 JSON"},
+    "text_extract": {"en": "Take {0} out of {1}", "zh": "从 {1} 提取{0}"},
+    "text_replace": {"en": "Replace “{0}” by “{1}” in {2}", "zh": "在 {2} 中把“{0}”替换为“{1}”"},
+    "datetime_format": {"en": "Tell the time ({0})", "zh": "查询时间（{0}）"},
     "web_fetch": {"en": "Fetch {0}", "zh": "获取 {0}"},
 }
 """What a step is called, by its tool."""
@@ -26,10 +30,12 @@ REFUSALS: Mapping[str, Mapping[Language, str]] = {
     "unknown": {
         "en": "The offline client follows fixed rules and cannot map “{0}” onto tools. It "
         "understands: “analyse sales.csv and save a report”, “read notes.txt”, “find 'error' "
-        "in log.txt”, “list files”, “what is 3*(4+5)”, “wait 10 seconds”, and several of them "
-        "joined with “then”. Choose a language model for anything else.",
+        "in log.txt”, “replace 'a' with 'b' in notes.txt”, “extract emails from notes.txt”, "
+        "“list files”, “what is 3*(4+5)”, “what time is it in Tokyo”, “wait 10 seconds”, and "
+        "several of them joined with “then”. Choose a language model for anything else.",
         "zh": "离线客户端只按固定规则工作，无法理解“{0}”。它能理解：“分析 sales.csv 并保存报告”、"
-        "“读取 notes.txt”、“在 log.txt 中查找 error”、“列出文件”、“计算 3*(4+5)”、“等待10秒”，"
+        "“读取 notes.txt”、“在 log.txt 中查找 error”、“把 notes.txt 中的 a 替换为 b”、"
+        "“提取 notes.txt 中的邮箱”、“列出文件”、“计算 3*(4+5)”、“东京现在几点”、“等待10秒”，"
         "以及用“然后”连接的多个任务。其他任务请选用语言模型。",
     },
     "empty": {
@@ -51,6 +57,10 @@ REFUSALS: Mapping[str, Mapping[Language, str]] = {
     "too_long": {
         "en": "“{0}” is longer than the {1} seconds that can be waited at once.",
         "zh": "“{0}”超过了一次最多可以等待的 {1} 秒。",
+    },
+    "zone": {
+        "en": "“{0}” names no place whose time is known; try “what time is it in Tokyo”.",
+        "zh": "“{0}”没有指明已知的地点；可以试试“东京现在几点”。",
     },
     "nothing_to_save": {
         "en": "“{0}” comes without anything to save; analyse a file first, as in “analyse "

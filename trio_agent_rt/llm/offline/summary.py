@@ -13,7 +13,7 @@ from .words import Language, language_of, lift
 __all__ = ["summarise"]
 
 _MAX_COLUMNS = 3
-_INTERMEDIATE = frozenset({"file_read", "csv_parse", "json_parse"})
+_INTERMEDIATE = frozenset({"file_read", "csv_parse", "json_parse", "json_stringify"})
 """Tools whose output another step works on; they are told of only if nothing else is."""
 
 
@@ -63,6 +63,11 @@ class _Fields:
     def fields(self, name: str) -> _Fields:
         return _Fields(self._value.get(name))
 
+    def texts(self, name: str) -> Sequence[str]:
+        value = self._value.get(name)
+        items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+        return [each for each in items if isinstance(each, str)]
+
     def list(self, name: str) -> Sequence[_Fields]:
         value = self._value.get(name)
         items = cast("list[object]", value) if isinstance(value, list) else []
@@ -98,6 +103,18 @@ def _result(step: _Fields, language: Language) -> str:
             return f"“{query}” is in {count} line{'' if count == '1' else 's'}."
         case "file_list":
             return _folder(output, zh)
+        case "text_extract":
+            return _pieces(output, zh)
+        case "text_replace":
+            count = output.number("count")
+            if zh:
+                return f"替换了 {count} 处。"
+            return f"Replaced {count} time{'' if count == '1' else 's'}."
+        case "datetime_format":
+            return f"{output.text('text')}{'。' if zh else '.'}"
+        case "web_fetch":
+            title, size = output.text("title") or output.text("url"), output.number("bytes")
+            return f"“{title}”，{size} 字节。" if zh else f"“{title}”, {size} bytes."
         case _:
             name = step.text("name") or step.text("id")
             return f"{name}：已完成。" if zh else f"{name}: done."
@@ -136,6 +153,15 @@ def _folder(output: _Fields, zh: bool) -> str:
     shown = f": {', '.join(names)}{more}" if names else ""
     where = "The folder" if folder == "." else folder
     return f"{where} has {count} entr{'y' if count == '1' else 'ies'}{shown}."
+
+
+def _pieces(output: _Fields, zh: bool) -> str:
+    count = output.number("count")
+    texts = output.texts("texts")[:5]
+    more = "…" if count != str(len(texts)) else ""
+    if zh:
+        return f"找到 {count} 项" + (f"：{'、'.join(texts)}{more}。" if texts else "。")
+    return f"Found {count}" + (f": {', '.join(texts)}{more}." if texts else ".")
 
 
 def _failure(step: _Fields, language: Language) -> str:

@@ -44,7 +44,7 @@ _NO_FILES = frozenset({"e.g", "i.e"})
 
 _ZH_VERB = (
     r"(?:分析|描述|统计|总结|汇总|概括|概述|处理|读取|读|打开|查看|显示|看看|看一下"
-    r"|查找|搜索|寻找|找出|列出|生成)(?:一下)?"
+    r"|查找|搜索|寻找|找出|列出|生成|提取|抽取|转换|格式化)(?:一下)?"
 )
 _ZH_SAVE = (
     r"(?:把|将)?(?:报告|结果|它|其)?(?:另存|保存|存|写|导出|输出)(?:报告|结果|它|其)?"
@@ -78,9 +78,10 @@ _VERB = (
     r"(?:analy[sz]e|describe|summari[sz]e|profile|process|inspect|read|show|open|print|display"
     r"|view|wait|sleep|pause|find|search|grep|look\s+for|list|save|write|store|export|calculate"
     r"|compute|evaluate|work\s+out|fetch|download|get|create|make|generate|produce|put|report"
+    r"|replace|extract|convert|count|format|what"
     r"|delete|remove|send|e?mail|translate|tell|call|run|rename|move|copy|upload|post"
     r"|分析|描述|统计|总结|汇总|概括|概述|处理|读取|打开|查看|显示|等待|等|暂停|查找|搜索|寻找|找出"
-    r"|列出|保存|存|写|导出|计算|算|抓取|获取|下载|生成|输出|把|将|请|在|再|发送|删除|翻译)"
+    r"|列出|保存|存|写|导出|计算|算|抓取|获取|下载|生成|输出|把|将|请|在|再|发送|删除|翻译|替换|提取|转换|格式化)"
 )
 _WEAK = re.compile(
     rf"\s*(?:[,，]\s*)?(?:\band\s+(?:also\s+)?|并且|并|同时|[,，])\s*(?={_VERB})", re.IGNORECASE

@@ -7,7 +7,7 @@ import trio
 from ....errors import TaskError
 from ..execution import failure_of, outcome_of
 from ..plans import ConditionalStep, ParallelStep
-from .job import Job, Site, question, skip_inside
+from .job import Job, Site, skip_inside
 
 __all__ = ["conditional_job", "parallel_job"]
 
@@ -29,7 +29,7 @@ def conditional_job(step: ConditionalStep, site: Site) -> Job:
 
     return Job(
         attempt=attempt,
-        question=question(step.name, {"if": step.condition.text}),
+        question=site.question(step.name, {"if": step.condition.text}),
         asks=step.need_confirmation,
         timeout=step.timeout,
     )
@@ -47,7 +47,7 @@ def parallel_job(step: ParallelStep, site: Site) -> Job:
 
     return Job(
         attempt=attempt,
-        question=question(step.name, {"at once": ", ".join(each.name for each in step.steps)}),
+        question=site.question(step.name, {"at once": ", ".join(each.name for each in step.steps)}),
         asks=step.need_confirmation,
         timeout=step.timeout,
     )

@@ -18,7 +18,7 @@ from ...tool import Tool, ToolSet
 from ..language import Scope, as_text
 from ..plans import PlannedStep, ids_of
 
-__all__ = ["Job", "Site", "question", "shown_inside", "skip_inside"]
+__all__ = ["Job", "Site", "shown_inside", "skip_inside"]
 
 
 @frozen(kw_only=True)
@@ -42,6 +42,16 @@ class Site:
     confirmation_timeout: float | None
     auto_confirm: ConfirmationPolicy | None
     run_inside: Callable[[Sequence[PlannedStep], Scope], Awaitable[None]]
+
+    def question(self, what: str, arguments: Mapping[str, Any]) -> str:
+        """What a person is asked: the tool and its arguments, long ones shortened."""
+        shown: list[str] = []
+        for name, value in arguments.items():
+            # Masked before it is shortened: a secret must be whole to be known.
+            text = " ".join(self.run.redact(as_text(value)).split())
+            short = text if len(text) <= 60 else f"{text[:60]}… ({len(text)} characters)"
+            shown.append(f"{name}: {short}")
+        return f"{what} — {'; '.join(shown)}" if shown else what
 
     async def ask(
         self,
@@ -107,16 +117,6 @@ class Job:
     retries: int = 0
     tool: Tool | None = None
     arguments: Mapping[str, Any] = field(factory=dict[str, Any])
-
-
-def question(what: str, arguments: Mapping[str, Any]) -> str:
-    """What a person is asked: the tool and its arguments, long ones shortened."""
-    shown: list[str] = []
-    for name, value in arguments.items():
-        text = " ".join(as_text(value).split())
-        short = text if len(text) <= 60 else f"{text[:60]}… ({len(text)} characters)"
-        shown.append(f"{name}: {short}")
-    return f"{what} — {'; '.join(shown)}" if shown else what
 
 
 def shown_inside(run: TaskRun, steps: Sequence[PlannedStep], suffix: str) -> Iterator[PlanStep]:

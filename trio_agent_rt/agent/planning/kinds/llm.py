@@ -19,7 +19,7 @@ from ..language.references import shorten
 from ..plans import LLMStep
 from ..prompts import LLM_STEP_PROMPT
 from .answers import checked_answer
-from .job import Job, Site, question
+from .job import Job, Site
 
 __all__ = ["llm_job"]
 
@@ -43,7 +43,7 @@ def llm_job(step: LLMStep, site: Site, timeout: float) -> Job:
 
     return Job(
         attempt=attempt,
-        question=question(step.name, {"prompt": text}),
+        question=site.question(step.name, {"prompt": text}),
         asks=step.need_confirmation,
         timeout=step.timeout or timeout,
         retries=step.max_retries,
@@ -124,7 +124,7 @@ class _Conversation:
         tool = tools[use.name]
         if tool.needs_confirmation:
             await self._site.ask(
-                question(tool.name, use.arguments), tool, use.arguments, self._clock
+                self._site.question(tool.name, use.arguments), tool, use.arguments, self._clock
             )
         self._site.step.progress(0, f"running {tool.name}")
         try:

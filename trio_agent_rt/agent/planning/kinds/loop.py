@@ -14,7 +14,7 @@ from ..execution import failure_of, outcome_of
 from ..language import Scope, resolve
 from ..language.references import kind_of
 from ..plans import LoopStep, shown_steps
-from .job import Job, Site, question, shown_inside, skip_inside
+from .job import Job, Site, shown_inside, skip_inside
 
 __all__ = ["SHOWN_ITERATIONS", "loop_job"]
 
@@ -38,7 +38,7 @@ def loop_job(step: LoopStep, site: Site) -> Job:
     repeats = {"while": step.condition.text} if step.condition else {"over": step.over}
     return Job(
         attempt=attempt,
-        question=question(step.name, repeats),
+        question=site.question(step.name, repeats),
         asks=step.need_confirmation,
         timeout=step.timeout,
     )
