@@ -22,7 +22,7 @@ __all__ = [
 LAYERS = (
     {"__main__"},
     {"cli", "panel", "testing"},
-    {"transports", "clients", "llm"},
+    {"transports", "clients", "llm", "mcp"},
     {"realtime"},
     {"agent", "backplanes"},
     {"events"},
