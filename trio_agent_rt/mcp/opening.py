@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
@@ -73,7 +74,7 @@ async def open_mcp_tools(
         ValueError: when an argument makes no sense for this kind of server.
     """
     target = target_of(server, env=env, cwd=cwd, headers=headers)
-    kind = await trio.to_thread.run_sync(_import)
+    kind = await _connection_kind()
     connection = kind(target, timeout=connect_timeout, max_message_bytes=max_message_bytes)
     with Ungrouping():
         async with trio.open_nursery() as nursery:
@@ -90,11 +91,19 @@ async def open_mcp_tools(
                 connection.leave()
 
 
-def _import() -> type[Connection]:
+async def _connection_kind() -> type[Connection]:
+    """The half that needs the SDK: importing that takes a second or so, in a thread."""
+    name = f"{__package__}.connection"
+    if name not in sys.modules:
+        await trio.to_thread.run_sync(_import, name)
+    await trio.lowlevel.checkpoint()
+    return cast("type[Connection]", _import(name).Connection)
+
+
+def _import(name: str) -> Any:
     try:
-        module = importlib.import_module(".connection", __package__)
+        return importlib.import_module(name)
     except ModuleNotFoundError as exc:
         raise ToolServerFailed(
             f"{exc.name} is not installed; run: pip install 'trio_agent_rt[mcp]'"
         ) from None
-    return cast("type[Connection]", module.Connection)
