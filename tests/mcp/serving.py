@@ -15,7 +15,7 @@ import trio
 from trio_agent_rt.agent import Tool
 from trio_agent_rt.mcp import open_mcp_tools
 
-__all__ = ["SERVER", "Call", "serving_http", "sh", "the_tools"]
+__all__ = ["SERVER", "Call", "appears", "serving_http", "sh", "the_tools"]
 
 SERVER = [sys.executable, str(Path(__file__).with_name("a_server.py"))]
 
@@ -73,3 +73,11 @@ async def _listens(port: int) -> bool:
         return False
     await stream.aclose()
     return True
+
+
+async def appears(path: Path) -> None:
+    """Return when another process has made a file; nothing else tells."""
+    while True:
+        if path.exists():
+            return
+        await trio.sleep(0.02)

@@ -11,7 +11,7 @@ from trio_agent_rt.errors import ToolServerFailed
 from trio_agent_rt.mcp import open_mcp_tools
 from trio_agent_rt.testing import assert_no_leaks
 
-from .serving import Call, serving_http, the_tools
+from .serving import Call, appears, serving_http, the_tools
 
 pytestmark = pytest.mark.hang_guard(60)
 
@@ -30,8 +30,7 @@ async def test_its_tools_are_called_and_a_cancel_is_told(tmp_path: Path) -> None
                         begun = trio.current_time()
                         scope.cancel()
                 assert trio.current_time() - begun < 1
-                while not mark.exists():
-                    await trio.sleep(0.02)  # another process: there is nothing else to wait for
+                await appears(mark)
                 assert await tools["add"].run(Call(), {"a": 2, "b": 2}) == {"sum": 4}
 
 

@@ -28,6 +28,7 @@ from .stopping import (
     check_cancelled,
     kill_programs,
     run_abandoned,
+    run_asyncio,
     run_in_thread,
     run_process,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "kill_programs",
     "parse_plan",
     "run_abandoned",
+    "run_asyncio",
     "run_in_thread",
     "run_process",
     "tool",

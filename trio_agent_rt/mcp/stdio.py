@@ -39,6 +39,7 @@ OUTBOX_MESSAGES = 64
 Streams = tuple[
     MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]
 ]
+"""What comes from a server, and what goes to it."""
 
 _CHUNK = 64 * 1024
 _FLUSH_TIMEOUT = 0.2

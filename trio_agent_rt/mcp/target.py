@@ -54,6 +54,7 @@ class Given:
 
 
 Target: TypeAlias = Program | Address | Given
+"""One of the three kinds of server."""
 
 
 def target_of(
