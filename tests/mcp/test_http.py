@@ -22,7 +22,7 @@ async def test_its_tools_are_called_and_a_cancel_is_told(tmp_path: Path) -> None
         with trio.fail_after(20), assert_no_leaks():
             async with the_tools(url, headers={"Authorization": "Bearer x"}) as tools:
                 assert await tools["add"].run(Call(), {"a": 1, "b": 2}) == {"sum": 3}
-                call = Call()
+                call, begun = Call(), 0.0
                 with trio.CancelScope() as scope:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(tools["work"].run, call, {"path": str(mark)})

@@ -42,8 +42,8 @@ async def open_mcp_tools(
 ) -> AsyncGenerator[list[Tool]]:
     """The tools of an MCP server, for as long as the `async with` lasts.
 
-    Leaving it, in whatever way, ends the server's processes within two seconds or so: its
-    stdin is closed, and what then still lives of it and its children gets SIGTERM and at
+    Leaving it, in whatever way, ends the server's processes within three and a half seconds:
+    its stdin is closed, and what then still lives of it and its children gets SIGTERM and at
     last SIGKILL. A server that ends by itself disturbs nothing but calls of its own tools.
 
     When a call is cancelled the server is told so, and nothing is waited for. What it does

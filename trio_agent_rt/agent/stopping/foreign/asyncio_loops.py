@@ -18,7 +18,7 @@ import asyncio
 import functools
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from ....errors import ToolError
 from ..claims import require
@@ -72,8 +72,7 @@ class _Loop(Generic[T]):
         self._function = function
         self._lock = threading.Lock()
         self._cancelled = False
-        self._cancel_task: Callable[[], object] | None = None
-        """There is one while the task runs."""
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[T]] | None = None
 
     def run(self) -> T:
         """In the thread."""
@@ -86,18 +85,19 @@ class _Loop(Generic[T]):
         """From elsewhere."""
         with self._lock:
             self._cancelled = True
-            if self._cancel_task is not None:
-                self._cancel_task()
+            if self._running is not None:
+                loop, task = self._running
+                loop.call_soon_threadsafe(task.cancel)
 
     async def _main(self) -> T:
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        task = asyncio.current_task()
         assert task is not None
         with self._lock:
-            self._cancel_task = functools.partial(loop.call_soon_threadsafe, task.cancel)
+            self._running = asyncio.get_running_loop(), cast("asyncio.Task[T]", task)
             if self._cancelled:
                 raise asyncio.CancelledError
         try:
             return await self._function()
         finally:
             with self._lock:
-                self._cancel_task = None
+                self._running = None
