@@ -62,7 +62,8 @@ async def work(ctx: Context, path: str, seconds: float = 60) -> str:
 def children(count: int) -> list[TextContent]:
     """Start processes that ignore SIGTERM, and tell their ids, and the server's own."""
     script = "trap '' TERM; while :; do sleep 1; done"
-    started = [subprocess.Popen(["sh", "-c", script]).pid for _ in range(count)]
+    # Each in a process group of its own, as a shell has its jobs.
+    started = [subprocess.Popen(["sh", "-c", script], process_group=0).pid for _ in range(count)]
     return [TextContent(type="text", text=str(pid)) for pid in [os.getpid(), *started]]
 
 

@@ -13,7 +13,7 @@ from typing import get_args
 
 import trio
 
-from ...agent import create_agent
+from ...agent import ToolSet, create_agent
 from ...agent.tools import default_tools
 from ...errors import Exposed
 from ...llm import create_llm
@@ -44,6 +44,7 @@ from ..options import (
     token_of,
 )
 from ..view import write_out
+from .mcp_servers import tools_of_servers
 from .serve_log import ToldAgent, ToldStop, log_to_stderr
 
 __all__ = ["add_serve", "serve"]
@@ -85,6 +86,14 @@ def add_serve(add_parser: AddParser) -> None:
     )
     add_root_option(parser)
     add_llm_option(parser)
+    parser.add_argument(
+        "--mcp",
+        metavar="SERVER",
+        action="append",
+        default=[],
+        help="a command or an http(s) URL of an MCP server whose tools the agent has as well, in "
+        "the category mcp (needs the extra trio_agent_rt[mcp]); more than once for several",
+    )
     parser.add_argument(
         "--busy",
         choices=get_args(BusyPolicy),
@@ -156,11 +165,15 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
     try:
         tools = default_tools(root=options.root)
         llm = create_llm(options.llm)
-        auto_confirm = auto_confirmed(options.auto_confirm, tools)
     except ValueError as exc:
         raise Complaint(str(exc)) from None
     stop = ToldStop(interrupts)
-    async with llm:
+    async with llm, tools_of_servers(options.mcp) as more:
+        try:
+            tools = ToolSet([*tools, *more])
+            auto_confirm = auto_confirmed(options.auto_confirm, tools.tools)
+        except ValueError as exc:
+            raise Complaint(str(exc)) from None
         async with RealtimeAgent(
             ToldAgent(create_agent(llm=llm, tools=tools, auto_confirm=auto_confirm)),
             busy=options.busy,
