@@ -52,8 +52,8 @@ async def work(ctx: Context, path: str, seconds: float = 60) -> str:
     try:
         await anyio.sleep(seconds)
     except anyio.get_cancelled_exc_class():
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("cancelled")
+        with anyio.CancelScope(shield=True):
+            await anyio.Path(path).write_text("cancelled")
         raise
     return "done"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import trio
 from mcp.client._memory import InMemoryTransport
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.shared.message import SessionMessage
 from mcp.types import ToolAnnotations
 
 from tests.agent.stage import Stage
@@ -169,6 +172,28 @@ async def test_the_receipt_is_clean_when_the_task_has_ended_its_server_as_well()
         completed = await stage.play(agent)
     assert completed.receipt is not None
     assert (completed.receipt.cleanup, completed.receipt.cleanup_detail) == ("clean", None)
+
+
+async def test_when_everything_is_cancelled_the_server_is_still_told() -> None:
+    patient, said = Patient(), list[str]()
+
+    @asynccontextmanager
+    async def overheard() -> AsyncGenerator[Any]:
+        async with here(patient.server) as (read, write):
+
+            class Overhearing:
+                async def send(self, item: SessionMessage) -> None:
+                    said.append(getattr(item.message, "method", ""))
+                    await write.send(item)
+
+            yield read, Overhearing()
+
+    with trio.CancelScope() as scope:
+        async with the_tools(overheard()) as tools, trio.open_nursery() as nursery:
+            nursery.start_soon(tools["wait"].run, Call(), {})
+            await patient.begun.wait()
+            scope.cancel()
+    assert said[-2:] == ["tools/call", "notifications/cancelled"]
 
 
 async def test_a_tool_is_over_when_its_server_was_left() -> None:

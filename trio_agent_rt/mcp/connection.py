@@ -150,7 +150,9 @@ class Connection:
 
         async def progress(progress: float, total: float | None, message: str | None) -> None:
             call.progress(100 * progress / total if total else 0, message or "")
+            await trio.lowlevel.checkpoint()
 
+        error: Exception
         try:
             with Ungrouping():
                 return await client.call_tool(name, dict(arguments), progress_callback=progress)
@@ -158,10 +160,11 @@ class Connection:
             self._leave_to_the_server(call)
             raise
         except Exception as exc:
-            if isinstance(exc, mcp.MCPError) and exc.code == types.CONNECTION_CLOSED:
-                await self._ended.wait()  # which is bounded, and says more
-                raise ToolError(str(self._over)) from None
-            raise ToolError(f"{name}: {_in_words(exc)}") from exc
+            error = exc
+        if isinstance(error, mcp.MCPError) and error.code == types.CONNECTION_CLOSED:
+            await self._ended.wait()  # which is bounded, and says more
+            raise ToolError(str(self._over))
+        raise ToolError(f"{name}: {_in_words(error)}") from error
 
     def _leave_to_the_server(self, call: ToolCall) -> None:
         if not self._ended.is_set():

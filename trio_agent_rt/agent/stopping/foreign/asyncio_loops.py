@@ -18,7 +18,7 @@ import asyncio
 import functools
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 
 from ....errors import ToolError
 from ..claims import require
@@ -72,14 +72,11 @@ class _Loop(Generic[T]):
         self._function = function
         self._lock = threading.Lock()
         self._cancelled = False
-        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[T]] | None = None
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Future[T]] | None = None
 
     def run(self) -> T:
         """In the thread."""
-        try:
-            return asyncio.run(self._main())
-        except asyncio.CancelledError:
-            raise Stopped from None
+        return asyncio.run(self._main())
 
     def cancel(self) -> None:
         """From elsewhere."""
@@ -90,14 +87,14 @@ class _Loop(Generic[T]):
                 loop.call_soon_threadsafe(task.cancel)
 
     async def _main(self) -> T:
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.ensure_future(self._function())
         with self._lock:
-            self._running = asyncio.get_running_loop(), cast("asyncio.Task[T]", task)
+            self._running = asyncio.get_running_loop(), task
             if self._cancelled:
-                raise asyncio.CancelledError
-        try:
-            return await self._function()
-        finally:
-            with self._lock:
-                self._running = None
+                task.cancel()
+        await asyncio.wait({task})
+        with self._lock:
+            self._running = None
+        if task.cancelled():
+            raise Stopped
+        return task.result()
