@@ -7,7 +7,7 @@ import sys
 
 import trio
 
-from ...agent import PlanningAgent, TaskRun
+from ...agent import PlanningAgent, TaskRun, ToolSet
 from ...realtime import RealtimeAgent
 from ..interrupts import Interrupts
 from ..lines import count, one_line, span
@@ -33,7 +33,7 @@ class ToldAgent:
     """An agent whose tasks are told of in the log."""
 
     def __init__(self, agent: PlanningAgent) -> None:
-        self.tools = agent.tools
+        self.tools: ToolSet = agent.tools
         self._agent = agent
 
     async def __call__(self, task: str, run: TaskRun) -> object:
