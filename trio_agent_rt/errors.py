@@ -27,6 +27,7 @@ AgentRTError
 │       └── LLMRefused           it, or its provider's filter, would not answer
 ├── TaskFailed               raised to who waits for a result: the task failed
 ├── TaskCancelled            raised to who waits for a result: the task was cancelled
+├── ToolServerFailed         a server of tools cannot be used, or not any more
 ├── ConnectionRejected       a handshake was refused (has an HTTP status)
 ├── Exposed                  other machines could connect, and nobody is asked who they are
 └── ClientError              what a client meets
@@ -82,6 +83,7 @@ __all__ = [
     "TaskFailed",
     "TooManyConnections",
     "ToolError",
+    "ToolServerFailed",
     "UnknownMessageType",
     "UnknownSession",
     "UnknownStep",
@@ -251,6 +253,10 @@ class TaskCancelled(AgentRTError):
     def receipt(self) -> Receipt | None:
         """What the cancellation did."""
         return self.completed.receipt
+
+
+class ToolServerFailed(AgentRTError):
+    """A server of tools is not there, does not answer as it should, or has ended."""
 
 
 class ConnectionRejected(AgentRTError):

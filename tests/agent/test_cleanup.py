@@ -10,6 +10,7 @@ import trio.testing
 
 from tests.agent.stage import Stage
 from trio_agent_rt.agent import TaskRun
+from trio_agent_rt.agent.cleanup import CleanupRecord
 from trio_agent_rt.protocol import Receipt, TaskCompleted
 
 
@@ -375,3 +376,14 @@ async def test_it_swallows_no_cancel_of_a_scope_inside_of_it(
         return None
 
     assert (await stage.play(agent)).success
+
+
+def test_what_has_ended_after_all_is_told_of_no_more_and_the_rest_is() -> None:
+    record = CleanupRecord(5)
+    record.cancel(0)
+    record.left_behind("a (goes on)")
+    record.left_behind("b (goes on)")
+    record.ended_after_all("a (goes on)")
+    assert (record.outcome, record.detail) == ("timed_out", "b (goes on)")
+    record.ended_after_all("b (goes on)")
+    assert (record.outcome, record.detail) == ("clean", None)

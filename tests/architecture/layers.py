@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from .sources import PACKAGE, REPOSITORY, Import, Source, imports
 
@@ -22,7 +22,7 @@ __all__ = [
 LAYERS = (
     {"__main__"},
     {"cli", "panel", "testing"},
-    {"transports", "clients", "llm"},
+    {"transports", "clients", "llm", "mcp"},
     {"realtime"},
     {"agent", "backplanes"},
     {"ungrouping"},
@@ -134,9 +134,34 @@ def declared_requirements() -> Requirements:
     }
 
 
-def imported_at_once(sources: Iterable[Source]) -> set[str]:
-    """Names that some file imports as soon as it is itself imported."""
-    return {each.name for source in sources for each in imports(source) if _runs_at_import(each)}
+def imported_at_once(sources: Collection[Source], requirements: Requirements) -> set[str]:
+    """Names that some file imports as soon as it is itself imported.
+
+    A file that imports an extra, and is itself imported by functions alone, is loaded when
+    the extra is needed, and so is what it imports: that does not count.
+    """
+    extras = _extras(requirements)
+    late: set[Source] = set()
+    while True:
+        found = {
+            each.name
+            for source in sources
+            if source not in late
+            for each in imports(source)
+            if _runs_at_import(each)
+        }
+        more = {
+            source
+            for source in set(sources) - late
+            if not _is_or_holds(source.name, found)
+            and any(
+                _runs_at_import(each) and each.name.partition(".")[0] in extras
+                for each in imports(source)
+            )
+        }
+        if not more:
+            return found
+        late |= more
 
 
 def missing_requirements(
@@ -148,9 +173,7 @@ def missing_requirements(
         at_once: as from `imported_at_once`. A module that is not among these is imported
             by a function, when it is needed, and may then import an extra itself.
     """
-    extras = {
-        module: extra for extra, modules in requirements.items() if extra for module in modules
-    }
+    extras = _extras(requirements)
     for each in imports(source):
         module = each.name.partition(".")[0]
         if module in {PACKAGE, *sys.stdlib_module_names, *requirements[""]}:
@@ -165,6 +188,11 @@ def missing_requirements(
                 f"{source.path}:{each.line}: imports {module}, of the extra {extras[module]!r}, "
                 "and is itself imported at once: do either in the function that first needs it"
             )
+
+
+def _extras(requirements: Requirements) -> Mapping[str, str]:
+    """The extra that each module belongs to which is not always there."""
+    return {module: extra for extra, modules in requirements.items() if extra for module in modules}
 
 
 def _runs_at_import(each: Import) -> bool:

@@ -14,7 +14,7 @@ from .layers import (
 from .sources import PACKAGE, Source, expect_none, imports, python_files
 
 FILES = python_files(PACKAGE)
-AT_ONCE = imported_at_once(FILES)
+AT_ONCE = imported_at_once(FILES, declared_requirements())
 by_path = pytest.mark.parametrize("source", FILES, ids=lambda source: source.path)
 
 
@@ -128,11 +128,23 @@ def test_an_undeclared_import_is_found() -> None:
 )
 def test_an_extra_that_is_imported_too_early_is_found(text: str, importer: str, found: int) -> None:
     source = Source(f"{PACKAGE}/llm/x.py", text)
-    at_once = imported_at_once([source, Source(f"{PACKAGE}/llm/y.py", importer)])
     requirements = {"": {"trio"}, "openai": {"openai"}}
+    at_once = imported_at_once([source, Source(f"{PACKAGE}/llm/y.py", importer)], requirements)
     complaints = list(missing_requirements(source, requirements, at_once))
     assert len(complaints) == found
     assert all("in the function that first needs it" in each for each in complaints)
+
+
+def test_what_is_loaded_with_an_extra_may_import_it_too() -> None:
+    requirements = {"": {"trio"}, "openai": {"openai"}}
+    part = Source(f"{PACKAGE}/llm/part.py", "import openai")
+    whole = Source(f"{PACKAGE}/llm/whole.py", "import openai\nfrom . import part")
+    opening = Source(f"{PACKAGE}/llm/__init__.py", "def open(): from . import whole")
+    late = imported_at_once([part, whole, opening], requirements)
+    assert not list(missing_requirements(part, requirements, late))
+    hasty = Source(f"{PACKAGE}/llm/__init__.py", "from . import whole")
+    at_once = imported_at_once([part, whole, hasty], requirements)
+    assert len(list(missing_requirements(part, requirements, at_once))) == 1
 
 
 def test_the_requirements_are_read_by_extra() -> None:

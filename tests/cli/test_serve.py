@@ -7,6 +7,7 @@ import re
 import secrets
 import shlex
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,34 @@ async def test_a_name_of_nothing_to_auto_confirm_is_refused(tmp_path: Path) -> N
     assert done.code == 2
     assert "--auto-confirm: there is no tool or category 'filez'" in done.complaint
     assert "file_write" in done.complaint
+
+
+async def test_the_tools_of_mcp_servers_are_there_as_well(tmp_path: Path) -> None:
+    server = shlex.join([sys.executable, "-m", "mcp_server_time", "--local-timezone", "UTC"])
+    async with (
+        start_server("--mcp", server, "--auto-confirm", "mcp", cwd=tmp_path) as (process, url),
+        open_websocket_client(url) as client,
+    ):
+        tools = {each.name: each for each in await client.tools()}
+        assert tools["convert_time"].category == "mcp"
+        assert tools["convert_time"].cancellation == "abandon"
+        assert "file_read" in tools
+        process.send_signal(signal.SIGINT)
+        with trio.fail_after(20):
+            assert await process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("server", "code", "complaint"),
+    [
+        ("no-such-program", 3, "--mcp: no-such-program: there is no such program here"),
+        ("", 2, "--mcp: the command is empty"),
+        ("'", 2, "--mcp: No closing quotation"),
+    ],
+)
+async def test_an_mcp_server_that_cannot_be_used_is_named(
+    tmp_path: Path, server: str, code: int, complaint: str
+) -> None:
+    done = await run_program("serve", "--mcp", server, cwd=tmp_path)
+    assert done.code == code
+    assert complaint in done.complaint

@@ -34,6 +34,11 @@ ALONE: Mapping[str, list[str]] = {
         "401 a token is needed",
         "closed with 4500",
     ],
+    "mcp_tools.py": [
+        "time_convert_time: stops by abandon, runs without asking",
+        "21:30:00+09:00",
+        "cleanup: clean; the server lives: False",
+    ],
     "own_agent.py": [
         "100 % turn 3 of 3",
         "succeeded: {'task': 'bread', 'gave': 'a loaf'}",

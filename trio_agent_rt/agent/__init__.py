@@ -35,6 +35,7 @@ from .stopping import (
     check_cancelled,
     kill_programs,
     run_abandoned,
+    run_asyncio,
     run_in_thread,
     run_process,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "kill_programs",
     "parse_plan",
     "run_abandoned",
+    "run_asyncio",
     "run_in_thread",
     "run_process",
     "shown_steps",

@@ -108,6 +108,14 @@ class CleanupRecord:
         """Note that what was left behind has ended."""
         self._left.remove(name)
 
+    def ended_after_all(self, name: str) -> None:
+        """Note that what was left behind has been ended: a receipt to come need not tell."""
+        self.came_back(name)
+        if self.outcome == "timed_out" and self.detail is not None:
+            others = [each for each in self.detail.split(", ") if each != name]
+            self.detail = ", ".join(others) or None
+            self.outcome = "timed_out" if others else "clean"
+
     def _overran(self, name: str) -> None:
         before = self.detail.split(", ") if self.outcome == "timed_out" and self.detail else []
         self._named_at = trio.current_time()

@@ -1,5 +1,6 @@
 """How tools stop: what stands behind `async`, `subprocess`, `thread` and `abandon`."""
 
+from .foreign import run_asyncio
 from .processes import Command, ProcessResult, run_process
 from .sessions import kill_programs
 from .threads import check_cancelled, run_abandoned, run_in_thread
@@ -10,6 +11,7 @@ __all__ = [
     "check_cancelled",
     "kill_programs",
     "run_abandoned",
+    "run_asyncio",
     "run_in_thread",
     "run_process",
 ]

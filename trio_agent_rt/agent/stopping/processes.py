@@ -24,7 +24,14 @@ from .pipes import Outlet, feed
 if TYPE_CHECKING:
     from ..tool import ToolCall
 
-__all__ = ["MAX_OUTPUT_BYTES", "TERMINATE_GRACE", "Command", "ProcessResult", "run_process"]
+__all__ = [
+    "MAX_OUTPUT_BYTES",
+    "TERMINATE_GRACE",
+    "Command",
+    "ProcessResult",
+    "run_process",
+    "start_program",
+]
 
 TERMINATE_GRACE = 2.5
 """Seconds between SIGTERM and SIGKILL: half of the default `cleanup_timeout`, in the way in
@@ -129,11 +136,16 @@ async def run_process(
     require("subprocess", "runs a program")
     if not isinstance(command, Command):
         command = Command(command)
-    process = await _start(command)
+    process = await start_program(command)
     return await _Running(call, command, process).run()
 
 
-async def _start(command: Command) -> trio.Process:
+async def start_program(command: Command) -> trio.Process:
+    """A program that has been started, in a session of its own, and is the caller's to end.
+
+    Raises:
+        ToolError: when there is no such program, or it may not be run.
+    """
     if os.name != "posix":
         raise NotImplementedError("programs are run in POSIX sessions, which this system has not")
     name = command.argv[0]

@@ -32,7 +32,7 @@ from .claims import record_of, require
 if TYPE_CHECKING:
     from ..tool import ToolCall
 
-__all__ = ["ThreadCall", "check_cancelled", "run_abandoned", "run_in_thread"]
+__all__ = ["Stopped", "ThreadCall", "check_cancelled", "run_abandoned", "run_in_thread", "run_told"]
 
 _log = logging.getLogger(__name__)
 
@@ -90,16 +90,28 @@ async def run_in_thread(
     as Trio's default limit. A cancel ends that wait at once.
     """
     require("thread", "waits for a thread")
-    thread = _Thread(call, _polling, functools.partial(function, *args, **kwargs))
+    return await run_told(call, functools.partial(function, *args, **kwargs))
+
+
+async def run_told(
+    call: ToolCall, function: Callable[[], T], tell: Callable[[], object] = lambda: None
+) -> T:
+    """As `run_in_thread`, of a function that need not poll.
+
+    Args:
+        tell: is called in the event loop when there is a cancel, to have the function leave.
+    """
+    thread = _Thread(call, _polling, function)
     interrupted = _Interrupted(thread)
     with interrupted:
         await thread.run()
     if interrupted.by is not None:
         if thread.running:
+            tell()
             async with Cleanup(thread.record, thread.name, None):
                 await thread.over.wait()
             thread.leave_behind_if_running()
-        if thread.running or (thread.error is not None and is_cancelled(thread.error)):
+        if thread.running or (thread.error is not None and _is_stop(thread.error)):
             raise interrupted.by
         if thread.error is not None:
             raise thread.error from interrupted.by
@@ -134,6 +146,14 @@ async def run_abandoned(
     finally:
         thread.leave_behind_if_running()
     return thread.result()
+
+
+class Stopped(Exception):
+    """A function has left because it was told to, in a way that Trio knows nothing of."""
+
+
+def _is_stop(error: BaseException) -> bool:
+    return isinstance(error, Stopped) or is_cancelled(error)
 
 
 class ThreadCall:
@@ -213,7 +233,7 @@ class _Thread(Generic[T]):
         else:
             self._left.remove(self.step)
             self.record.came_back(self.name)
-            failed = self.error is not None and not is_cancelled(self.error)
+            failed = self.error is not None and not _is_stop(self.error)
             _log.log(
                 logging.ERROR if failed else logging.INFO,
                 "the thread that step %s left behind has ended",

@@ -13,7 +13,7 @@ from typing import get_args
 
 import trio
 
-from ...agent import create_agent
+from ...agent import ToolSet, create_agent
 from ...agent.tools import default_tools
 from ...errors import Exposed
 from ...events import Redaction
@@ -46,6 +46,7 @@ from ..options import (
     token_of,
 )
 from ..view import write_out
+from .mcp_servers import tools_of_servers
 from .serve_log import ToldAgent, ToldStop, log_to_stderr
 
 __all__ = ["add_serve", "serve"]
@@ -94,6 +95,14 @@ def add_serve(add_parser: AddParser) -> None:
         help="show clients and models the values of environment variables whose names end in "
         "_API_KEY, _TOKEN, _SECRET, _PASSWORD and the like; otherwise the name stands in their "
         "place",
+    )
+    parser.add_argument(
+        "--mcp",
+        metavar="SERVER",
+        action="append",
+        default=[],
+        help="a command or an http(s) URL of an MCP server whose tools the agent has as well, in "
+        "the category mcp (needs the extra trio_agent_rt[mcp]); more than once for several",
     )
     parser.add_argument(
         "--busy",
@@ -171,13 +180,17 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
     try:
         tools = default_tools(root=options.root, code=options.enable_code)
         llm = create_llm(options.llm)
-        auto_confirm = auto_confirmed(options.auto_confirm, tools)
     except ValueError as exc:
         raise Complaint(str(exc)) from None
     redaction = None if options.no_redaction else Redaction.of_environment()
     model = RedactedLLM(llm, redaction) if redaction else llm
     stop = ToldStop(interrupts)
-    async with llm:
+    async with llm, tools_of_servers(options.mcp) as more:
+        try:
+            tools = ToolSet([*tools, *more])
+            auto_confirm = auto_confirmed(options.auto_confirm, tools.tools)
+        except ValueError as exc:
+            raise Complaint(str(exc)) from None
         async with RealtimeAgent(
             ToldAgent(create_agent(llm=model, tools=tools, auto_confirm=auto_confirm)),
             busy=options.busy,
