@@ -378,7 +378,7 @@ async def test_it_swallows_no_cancel_of_a_scope_inside_of_it(
     assert (await stage.play(agent)).success
 
 
-def test_what_has_ended_after_all_is_told_of_no_more_and_the_rest_is() -> None:
+async def test_what_has_ended_after_all_is_told_of_no_more_and_the_rest_is() -> None:
     record = CleanupRecord(5)
     record.cancel(0)
     record.left_behind("a (goes on)")

@@ -62,9 +62,6 @@ Agent: TypeAlias = Callable[[str, TaskRun], Awaitable[object]]
 """Any `async def agent(task, run)`. What it returns is the task's output."""
 
 
-_APPLICATION = "the application"
-
-
 @frozen
 class _Cancel:
     """Who asked for the end of a task, and when."""
@@ -200,7 +197,7 @@ class RunningTask:
         self.request_cancel(reason)
         return (await self.wait()).receipt
 
-    def confirm(self, step: str | ConfirmationRequested, *, by: str = _APPLICATION) -> Outcome:
+    def confirm(self, step: str | ConfirmationRequested, *, by: str = "the application") -> Outcome:
         """Say yes to the question of a step. Never waits.
 
         Args:
@@ -214,7 +211,7 @@ class RunningTask:
         step: str | ConfirmationRequested,
         reason: str | None = None,
         *,
-        by: str = _APPLICATION,
+        by: str = "the application",
     ) -> Outcome:
         """Say no to the question of a step. Never waits.
 
@@ -345,8 +342,11 @@ class RunningTask:
         if issubclass(type(output), Answer):
             answer = cast("Answer", output)
             output, summary = answer.output, answer.summary
-        if outcome != "cancelled" and self._started_at is not None:
-            self._say_how_it_ended(outcome, error)
+        text = self._error_text(outcome, error)
+        if outcome == "succeeded":
+            self.run.set_state("complete", "The task has succeeded")
+        elif outcome == "failed":
+            self.run.set_state("error", f"The task has failed: {text}")
         completed = TaskCompleted(
             task_id=self.id,
             success=outcome == "succeeded",
@@ -354,7 +354,7 @@ class RunningTask:
             output=output if outcome == "succeeded" else None,
             summary=summary,
             duration=self._milliseconds_since(self._started_at),
-            error=self._error_text(outcome, error),
+            error=text,
             receipt=self._receipt() if outcome == "cancelled" else None,
             confirmations=tuple(self.run.questions.records) or None,
             usage=self.run.usage if self.run.usage != Usage() else None,
@@ -368,13 +368,6 @@ class RunningTask:
         self._session.task_ended(self, completed)
         for callback in self.on_ended:
             callback(completed)
-
-    def _say_how_it_ended(self, outcome: TaskOutcome, error: BaseException | None) -> None:
-        if outcome == "succeeded":
-            self.run.set_state("complete", "The task has succeeded")
-        else:
-            text = describe_error(error) if error is not None else "the agent failed"
-            self.run.set_state("error", f"The task has failed: {text}")
 
     def _error_text(self, outcome: TaskOutcome, error: BaseException | None) -> str | None:
         match outcome:

@@ -74,8 +74,8 @@ class _Planner(OfflineClient):
         return await super().complete(request)
 
 
-def _tools(root: str | Path) -> list[Tool]:
-    return [*default_tools(root=root), *_TOOLS]
+def _tools(root: str | Path, **options: Any) -> list[Tool]:
+    return [*default_tools(root=root, **options), *_TOOLS]
 
 
 def _llm(name: str) -> Any:

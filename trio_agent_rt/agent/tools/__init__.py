@@ -14,7 +14,6 @@ from .web import (
     SearchResult,
     SearXNG,
     WebAccess,
-    WebTransport,
     web_fetch_tool,
     web_search_tool,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "SearchProvider",
     "SearchResult",
     "WebAccess",
-    "WebTransport",
     "code_execute_tool",
     "csv_parse",
     "datetime_format",

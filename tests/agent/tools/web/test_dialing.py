@@ -12,9 +12,10 @@ import pytest
 import trio
 import trustme
 
-from trio_agent_rt.agent.tools import WebAccess, WebTransport
+from trio_agent_rt.agent.tools import WebAccess
 from trio_agent_rt.agent.tools.web import addresses
 from trio_agent_rt.agent.tools.web.access import Resolve
+from trio_agent_rt.agent.tools.web.transport import WebTransport
 from trio_agent_rt.errors import ToolError
 
 from .hostile import LOCAL, Server, fetch, http, serving

@@ -3,7 +3,6 @@
 from .access import MAX_PAGE_BYTES, WEB_PORTS, Dial, Resolve, WebAccess
 from .fetch import web_fetch_tool
 from .search import SearchProvider, SearchResult, SearXNG, web_search_tool
-from .transport import WebTransport
 
 __all__ = [
     "MAX_PAGE_BYTES",
@@ -14,7 +13,6 @@ __all__ = [
     "SearchProvider",
     "SearchResult",
     "WebAccess",
-    "WebTransport",
     "web_fetch_tool",
     "web_search_tool",
 ]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import httpx
 import trio
 from attrs import field, frozen
 from attrs.validators import ge, gt, instance_of, matches_re
 
 from ....errors import ToolError
 from .addresses import IPAddress, literal_address, plain_spelling, why_not_public
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .transport import WebTransport
 
 __all__ = [
     "MAX_PAGE_BYTES",
@@ -22,7 +27,9 @@ __all__ = [
     "Dial",
     "Resolve",
     "WebAccess",
+    "load_transport",
     "port_of",
+    "read_url",
     "shown",
 ]
 
@@ -58,13 +65,28 @@ def _host_rules(hosts: Collection[str] | None) -> frozenset[str] | None:
     return frozenset(map(_as_asked, hosts))
 
 
+def read_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    """A URL, which may be relative to `base`.
+
+    httpx is imported with the first one: who imports the tools need not wait for it.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    module = importlib.import_module("httpx")
+    try:
+        return module.URL(text) if base is None else base.join(text)
+    except module.InvalidURL as exc:
+        raise ValueError(str(exc)) from None
+
+
 def _as_asked(listed: str) -> str:
     """A listed name in the spelling that `httpx.URL` gives the host of a URL."""
     address = literal_address(listed)
     if address is not None:
         return str(address)
     below = "*." if listed.startswith("*.") else ""
-    name = httpx.URL(f"http://{listed.removeprefix('*.')}").raw_host.decode("ascii")
+    name = read_url(f"http://{listed.removeprefix('*.')}").raw_host.decode("ascii")
     return below + name.rstrip(".")
 
 
@@ -113,8 +135,8 @@ class WebAccess:
         if len(text) > MAX_URL_CHARS:
             raise ToolError(f"the URL has {len(text):,} characters; at most {MAX_URL_CHARS:,} do")
         try:
-            url = httpx.URL(text.strip())
-        except (httpx.InvalidURL, ValueError) as exc:
+            url = read_url(text.strip())
+        except ValueError as exc:
             raise ToolError(f"{shown(text)} is no URL: {exc}") from None
         return self.check(url)
 
@@ -192,3 +214,10 @@ def port_of(url: httpx.URL) -> int:
 def shown(text: str) -> str:
     """A text of a model's or a server's, short enough for a sentence."""
     return repr(text if len(text) <= 200 else text[:200] + "…")
+
+
+def load_transport(access: WebAccess) -> WebTransport:
+    """A transport that reaches what `access` allows; httpx is imported with the first one."""
+    module = importlib.import_module(".transport", __package__)
+    transport: WebTransport = module.WebTransport(access)
+    return transport

@@ -6,14 +6,16 @@ import codecs
 import re
 import zlib
 from collections.abc import AsyncIterable, Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import httpx
 from attrs import frozen
 
 from ....errors import ToolError
 from ..text import decode_text
 from .access import shown
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["ACCEPTED_ENCODINGS", "Body", "read_body", "text_of"]
 

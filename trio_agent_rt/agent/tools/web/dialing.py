@@ -12,14 +12,16 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import httpx
 import trio
 
 from ....errors import ToolError
 from .access import WebAccess, port_of
 from .addresses import IPAddress, literal_address
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["open_stream"]
 

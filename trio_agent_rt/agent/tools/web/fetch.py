@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import httpx
 import trio
 from attrs import asdict
 from msgspec import Meta
 
 from ....errors import ToolError
 from ...tool import Tool, ToolCall, tool
-from .access import MAX_URL_CHARS, WebAccess, shown
+from .access import MAX_URL_CHARS, WebAccess, load_transport, read_url, shown
 from .body import ACCEPTED_ENCODINGS, read_body, text_of
 from .page import read_page
-from .transport import WebTransport
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .transport import WebTransport
 
 __all__ = ["web_fetch_tool"]
 
@@ -36,7 +39,7 @@ def web_fetch_tool(access: WebAccess | None = None) -> Tool:
         access: what it may reach and how much of it; None for the public web.
     """
     allowed = access or WebAccess()
-    transport = WebTransport(allowed)
+    transports: list[WebTransport] = []
 
     @tool(category="web", retryable=True)
     async def web_fetch(
@@ -54,8 +57,10 @@ def web_fetch_tool(access: WebAccess | None = None) -> Tool:
         """Fetch a page or a text file from the web. Gives `url` (after redirects), `status`,
         `content_type`, `encoding`, `bytes`, `title`, `text` (HTML becomes plain text), `links`
         (each with `text` and `url`), `truncated`, and `note` when there is something to know."""
+        if not transports:
+            transports.append(load_transport(allowed))
         with trio.move_on_after(allowed.timeout):
-            return await _Fetch(call, allowed, transport, method).run(url, max_chars)
+            return await _Fetch(call, allowed, transports[0], method).run(url, max_chars)
         raise ToolError(f"{shown(url)} was not fetched within {allowed.timeout:g} s")
 
     return web_fetch
@@ -91,10 +96,10 @@ class _Fetch:
         )
 
     def _request(self, url: httpx.URL) -> httpx.Request:
-        return httpx.Request(
+        return self._transport.request(
             self._method,
             url,
-            headers={
+            {
                 "User-Agent": self._access.user_agent,
                 "Accept": "text/html, text/*;q=0.9, application/json;q=0.9, */*;q=0.5",
                 "Accept-Encoding": ACCEPTED_ENCODINGS,
@@ -103,8 +108,8 @@ class _Fetch:
 
     def _redirected(self, url: httpx.URL, location: str) -> httpx.URL:
         try:
-            return self._access.check(url.join(location))
-        except (httpx.InvalidURL, ValueError):
+            return self._access.check(read_url(location, url))
+        except ValueError:
             raise ToolError(f"{url.host} redirects to {shown(location)}, which is no URL") from None
         except ToolError as exc:
             raise ToolError(f"{url.host} redirects to {shown(location)}: {exc}") from None

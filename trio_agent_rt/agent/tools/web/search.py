@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-import httpx
 import msgspec
 import trio
 from attrs import asdict, frozen
@@ -13,9 +12,11 @@ from msgspec import Meta
 
 from ....errors import ToolError
 from ...tool import Tool, ToolCall, tool
-from .access import WebAccess, shown
+from .access import WebAccess, load_transport, shown
 from .body import ACCEPTED_ENCODINGS, read_body
-from .transport import WebTransport
+
+if TYPE_CHECKING:
+    from .transport import WebTransport
 
 __all__ = ["SearXNG", "SearchProvider", "SearchResult", "web_search_tool"]
 
@@ -151,19 +152,20 @@ class SearXNG:
         self._url = url.copy_with(path=url.path.rstrip("/") + "/search", query=None)
         self._language = language
         self._access = access
-        self._transport = WebTransport(access)
+        self._transport: WebTransport | None = None
 
     async def search(self, query: str, limit: int) -> Sequence[SearchResult]:
         """What the instance finds; see `SearchProvider.search`."""
         parameters = {"q": query, "format": "json"}
         if self._language is not None:
             parameters["language"] = self._language
-        request = httpx.Request(
+        transport = self._transport = self._transport or load_transport(self._access)
+        request = transport.request(
             "GET",
             self._url.copy_with(params=parameters),
-            headers={"Accept": "application/json", "Accept-Encoding": ACCEPTED_ENCODINGS},
+            {"Accept": "application/json", "Accept-Encoding": ACCEPTED_ENCODINGS},
         )
-        response = await self._transport.handle_async_request(request)
+        response = await transport.handle_async_request(request)
         try:
             self._require_success(response.status_code)
             body = await read_body(response, self._access.max_bytes, lambda _: None)

@@ -8,7 +8,7 @@ sends is bounded before it is looked at; h11 refuses what is no HTTP.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
 import h11
@@ -42,6 +42,10 @@ class WebTransport(httpx.AsyncBaseTransport):
     def __init__(self, access: WebAccess) -> None:
         self._access = access
         self._ssl_context = access.ssl_context
+
+    def request(self, method: str, url: httpx.URL, headers: Mapping[str, str]) -> httpx.Request:
+        """A request without a body."""
+        return httpx.Request(method, url, headers=headers)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The response, whose body is still to be read, and which is to be closed.
