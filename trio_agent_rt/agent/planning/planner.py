@@ -133,9 +133,9 @@ class Planner:
                     self._messages.append(ChatMessage(role="user", content=mend))
                 else:
                     _log.info(
-                        "plan of %d steps from %s (prompt %s)",
-                        len(steps),
+                        "steps planned by %s: %d (prompt %s)",
                         self.llm.name,
+                        len(steps),
                         PROMPT_VERSION,
                     )
                     return steps
