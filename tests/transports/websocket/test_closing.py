@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 
@@ -56,6 +57,7 @@ SMALL = Limits(max_message_bytes=10_000)
         (frame(TEXT, b"{}") * 10, 4501),
         (frame(TEXT, b'{"type":"ping"}') * 300, 1008),
     ],
+    ids=itertools.count(),  # frames have random masks, and every process must see the same names
 )
 async def test_what_breaks_the_rules_gets_a_close_frame(
     sent: bytes, code: int, caplog: pytest.LogCaptureFixture
@@ -111,6 +113,7 @@ async def test_what_comes_just_before_a_close_is_carried_out() -> None:
         frame(CLOSE),
         b"\xff" * 100,
     ],
+    ids=itertools.count(),
 )
 async def test_whatever_comes_after_our_close_changes_nothing(
     sent: bytes, caplog: pytest.LogCaptureFixture

@@ -38,7 +38,11 @@ def test_how_the_bytes_arrive_makes_no_difference(sent: list[bytes], cuts: list[
         assert cut.spend(frame(PING), 0.0) is held
 
 
-@pytest.mark.parametrize("each", [frame(PING), frame(TEXT), frame(TEXT, fin=False)])
+@pytest.mark.parametrize(
+    "each",
+    [frame(PING), frame(TEXT), frame(TEXT, fin=False)],
+    ids=["control", "message", "fragment"],
+)
 def test_a_burst_of_small_frames_runs_out_and_time_fills_it(each: bytes) -> None:
     budget = FrameBudget(0.0)
     assert budget.spend(each * 500, 0.0)
