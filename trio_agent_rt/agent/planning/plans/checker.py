@@ -297,8 +297,7 @@ def _check_arguments(step: StepJSON, name: str, parameters: Mapping[str, Any]) -
     properties: Mapping[str, Any] = (
         cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
     )
-    # A schema that says nothing of its arguments, of an MCP server for example, allows any.
-    anything = parameters.get("additionalProperties", not properties and given is None)
+    anything = parameters.get("additionalProperties", False)
     for each in step.arguments:
         if each not in properties and not anything:
             raise PlanError(
