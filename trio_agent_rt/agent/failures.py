@@ -8,9 +8,10 @@ from typing import cast
 
 import trio
 
-from ..errors import AgentRTError
+from ..errors import AgentRTError, ConfirmationExpired, ConfirmationRejected
+from ..ungrouping import leaves
 
-__all__ = ["came_of_cancel", "describe_error", "is_cancelled", "is_under_cancel"]
+__all__ = ["came_of_cancel", "describe_error", "is_cancelled", "is_under_cancel", "refusal_in"]
 
 MAX_ERROR_CHARS = 2000
 """An error's text is for people to read; what is longer is a dump."""
@@ -42,6 +43,14 @@ def came_of_cancel(exc: BaseException) -> bool:
 def is_under_cancel() -> bool:
     """Whether the running code is cancelled: nothing is begun or tried again there."""
     return trio.current_effective_deadline() == -inf
+
+
+def refusal_in(exc: BaseException) -> ConfirmationRejected | ConfirmationExpired | None:
+    """A person's no, or silence, that `exc` is or groups: a tool may ask in a nursery."""
+    for each in leaves(exc):
+        if isinstance(each, ConfirmationRejected | ConfirmationExpired):
+            return each
+    return None
 
 
 def describe_error(exc: BaseException) -> str:

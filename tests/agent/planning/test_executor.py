@@ -313,7 +313,7 @@ async def test_a_step_that_is_tried_again_does_not_ask_again(autojump_clock: Clo
 
 async def test_the_question_shows_the_tool_and_its_arguments() -> None:
     shop = Workshop()
-    arguments = {"path": "p", "text": "x" * 61, "rows": "{{b.output}}", "on": True}
+    arguments = {"path": "p", "text": "x" * 150 + "y" * 60, "rows": "{{b.output}}", "on": True}
     stage = shop.stage(
         steps := [planned("b"), planned("a", "b", need_confirmation=True, arguments=arguments)]
     )
@@ -322,9 +322,13 @@ async def test_the_question_shows_the_tool_and_its_arguments() -> None:
         nursery.start_soon(shop.play, steps, stage)
         asked = await stage.until(ConfirmationRequested)
         stage.answer("a", NO)
-    assert asked.reason == (
-        f'a — path: p; text: {"x" * 60}… (61 characters); rows: [{{"n":1}}]; on: true'
-    )
+    assert asked.reason.split("\n") == [
+        "a —",
+        'path: "p"',
+        f'text: "{"x" * 99} … {"x" * 39}{"y" * 60}" (210 characters)',
+        'rows: [{"n":1}]',
+        "on: true",
+    ]
 
 
 async def test_a_tool_that_needs_a_confirmation_gets_one_whatever_the_step_says(

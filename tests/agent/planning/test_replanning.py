@@ -12,7 +12,7 @@ import trio.testing
 
 from tests.agent.planning.script import SAY, TOOLS, plan, play, step
 from tests.agent.stage import NO, Stage
-from trio_agent_rt.agent import Executor, LLMRequest, create_agent
+from trio_agent_rt.agent import Executor, LLMRequest, Step, ToolCall, create_agent, tool
 from trio_agent_rt.agent.planning.prompts import PROMPT_VERSION
 from trio_agent_rt.errors import LLMError
 from trio_agent_rt.llm import OfflineClient
@@ -213,6 +213,30 @@ async def test_nor_after_nobody_has_answered(autojump_clock: Clock) -> None:
     assert len(llm.requests) == 1
 
 
+async def test_nor_after_a_no_to_a_tool_that_asks_in_a_nursery() -> None:
+    @tool()
+    async def pay(call: Step) -> None:
+        """Pay."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call.confirm, "pay?")
+
+    stage = Stage()
+    llm = ScriptedLLM(plan({**step("a", "pay"), "maxRetries": 2}), MENDED)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.play, create_agent(llm=llm, tools=[*TOOLS, pay]))
+        await stage.until(ConfirmationRequested)
+        stage.answer("a", NO)
+    assert len(stage.all(ConfirmationRequested)) == len(llm.requests) == 1
+
+
+async def test_nor_after_a_time_out_around_it_withdrew_the_question(
+    autojump_clock: Clock,
+) -> None:
+    whole = {"id": "p", "type": "parallel", "timeout": 5, "steps": [step("a", "fire")]}
+    _, llm, _ = await play(plan(whole), MENDED)
+    assert len(llm.requests) == 1
+
+
 async def test_a_model_that_thinks_for_too_long_is_not_waited_for(autojump_clock: Clock) -> None:
     async def think(request: LLMRequest) -> str:
         await trio.sleep_forever()
@@ -233,7 +257,6 @@ async def test_the_offline_client_says_that_it_has_no_other_plan() -> None:
 
 
 def _reader() -> Any:
-    from trio_agent_rt.agent import ToolCall, tool
     from trio_agent_rt.errors import ToolError
 
     @tool()

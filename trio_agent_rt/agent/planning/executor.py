@@ -17,15 +17,15 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from ...errors import ConfirmationExpired, ConfirmationRejected, PlanError, StepTimeout, ToolError
+from ...errors import PlanError, StepTimeout, ToolError
 from ..confirming import ConfirmationPolicy
-from ..failures import describe_error, is_under_cancel
+from ..failures import describe_error, is_under_cancel, refusal_in
 from ..llm import LLMClient
 from ..run import TaskRun
 from ..step import Step
 from ..tool import ToolSet
 from .execution import Execution
-from .kinds import Job, Site, job_for, skip_inside
+from .kinds import Job, Site, job_for, shown_inside, skip_inside
 from .language import Scope
 from .plans import LLMStep, PlannedStep, ToolStep
 
@@ -151,7 +151,7 @@ class Executor:
             if not started:
                 raise
             scope.errors[step.id] = describe_error(exc)
-            if isinstance(exc, ConfirmationRejected | ConfirmationExpired):
+            if refusal_in(exc) is not None:
                 work.execution.refused = True
             if step.inside and not is_under_cancel():
                 reason = f"skipped, because {step.id} did not succeed"
@@ -184,10 +184,11 @@ class Executor:
             await site.ask(job.question, job.tool, job.arguments)
         while True:
             try:
-                return await self._attempt(job)
-            except (ConfirmationRejected, ConfirmationExpired):
-                raise
+                return await self._attempt(job, work, step, scope)
             except Exception as exc:
+                refusal = refusal_in(exc)
+                if refusal is not None:
+                    raise refusal from None
                 # Under a cancel nothing is tried again, and what a tool raised is kept.
                 if shown.retries >= job.retries or is_under_cancel():
                     raise
@@ -195,10 +196,16 @@ class Executor:
             doubled = self.retry_delay * 2.0 ** min(shown.retries - 1, 100)
             await trio.sleep(self.jitter(0, min(self.max_retry_delay, doubled)))
 
-    async def _attempt(self, job: Job) -> object:
+    async def _attempt(self, job: Job, work: _Work, step: PlannedStep, scope: Scope) -> object:
+        before = len(work.run.questions.records)
         timeout = math.inf if job.timeout is None else job.timeout
         with trio.move_on_after(timeout) as clock:
             return await job.attempt(clock)
+        asking = {step.id + scope.suffix}
+        asking.update(each.id for each in shown_inside(work.run, step.inside, scope.suffix))
+        for each in work.run.questions.records[before:]:
+            if each.outcome == "withdrawn" and each.step_id in asking:
+                work.execution.refused = True  # nobody has agreed in time
         raise StepTimeout(f"took longer than {timeout:g} s")
 
 

@@ -123,7 +123,7 @@ async def test_a_whole_branch_can_be_asked_for() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.play, agent)
         asked = await stage.until(ConfirmationRequested)
-        assert asked.reason == "conditional — if: true"
+        assert asked.reason == 'conditional — if: "true"'
         stage.answer("c", NO)
     assert started(stage) == ["c"]
     assert set(skipped(stage)) == {"yes", "no", "more"}

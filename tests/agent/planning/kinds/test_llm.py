@@ -223,7 +223,7 @@ async def test_a_step_that_is_to_be_confirmed_shows_its_prompt() -> None:
         nursery.start_soon(stage.play, create_agent(llm=llm, tools=TOOLS))
         asked = await stage.until(ConfirmationRequested)
         stage.answer("m", NO)
-    assert asked.reason == "llm — prompt: Tell them"
+    assert asked.reason == 'llm — prompt: "Tell them"'
     assert [each.step_id for each in stage.all(StepStarted)] == ["m"]
     assert len(llm.requests) == 1
 

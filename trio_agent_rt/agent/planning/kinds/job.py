@@ -15,8 +15,9 @@ from ...llm import LLMClient
 from ...run import TaskRun
 from ...step import Step
 from ...tool import Tool, ToolSet
-from ..language import Scope, as_text
+from ..language import Scope
 from ..plans import PlannedStep, ids_of
+from ..questions import shown_call
 
 __all__ = ["Job", "Site", "shown_inside", "skip_inside"]
 
@@ -43,15 +44,10 @@ class Site:
     auto_confirm: ConfirmationPolicy | None
     run_inside: Callable[[Sequence[PlannedStep], Scope], Awaitable[None]]
 
-    def question(self, what: str, arguments: Mapping[str, Any]) -> str:
+    def question(self, what: str, arguments: Mapping[str, Any], tool: Tool | None = None) -> str:
         """What a person is asked: the tool and its arguments, long ones shortened."""
-        shown: list[str] = []
-        for name, value in arguments.items():
-            # Masked before it is shortened: a secret must be whole to be known.
-            text = " ".join(self.run.redact(as_text(value)).split())
-            short = text if len(text) <= 60 else f"{text[:60]}… ({len(text)} characters)"
-            shown.append(f"{name}: {short}")
-        return f"{what} — {'; '.join(shown)}" if shown else what
+        code = tool is not None and tool.category == "code"
+        return shown_call(what, arguments, self.run.redact, code=code)
 
     async def ask(
         self,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import attrs
 import msgspec
 import trio
 
-from ....errors import ConfirmationExpired, ConfirmationRejected, LLMError
+from ....errors import LLMError
 from ....protocol import to_jsonable
-from ...failures import describe_error, is_under_cancel
+from ...failures import describe_error, is_under_cancel, refusal_in
 from ...llm import ChatMessage, LLMRequest, LLMResponse, ToolUse
 from ...tool import ToolSet
 from ..language import resolve
@@ -123,15 +123,21 @@ class _Conversation:
             )
         tool = tools[use.name]
         if tool.needs_confirmation:
-            await self._site.ask(
-                self._site.question(tool.name, use.arguments), tool, use.arguments, self._clock
-            )
+            taken: Mapping[str, Any] = tool.parameters.get("properties", {})
+            for each in use.arguments:
+                if each not in taken and not tool.parameters.get("additionalProperties", False):
+                    return f"error: {tool.name} has no argument {shorten(each)!r}; it takes: " + (
+                        ", ".join(taken) or "none"
+                    )
+            question = self._site.question(tool.name, use.arguments, tool)
+            await self._site.ask(question, tool, use.arguments, self._clock)
         self._site.step.progress(0, f"running {tool.name}")
         try:
             output = await tool.run(self._site.step, use.arguments)
-        except (ConfirmationRejected, ConfirmationExpired):
-            raise
         except Exception as exc:
+            refusal = refusal_in(exc)
+            if refusal is not None:
+                raise refusal from None
             if is_under_cancel():
                 raise
             return f"error: {describe_error(exc)}"

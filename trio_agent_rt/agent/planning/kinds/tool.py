@@ -21,7 +21,7 @@ def tool_job(step: ToolStep, site: Site, timeout: float) -> Job:
 
     return Job(
         attempt=attempt,
-        question=site.question(step.tool, arguments),
+        question=site.question(step.tool, arguments, tool),
         asks=step.need_confirmation or tool.needs_confirmation,
         timeout=step.timeout or timeout,
         retries=max(step.max_retries, 2 if tool.retryable else 0),
