@@ -31,7 +31,7 @@ async def test_what_it_tells_to_try_works(tmp_path: Path) -> None:
             done = await trio.run_process(
                 words, cwd=tmp_path, env=environment(), stdin=b"", capture_stdout=True
             )
-    assert "✓ Succeeded in 0.1 s" in done.stdout.decode()
+    assert "✓ Succeeded in " in done.stdout.decode()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

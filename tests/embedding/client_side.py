@@ -140,7 +140,7 @@ async def _() -> AsyncGenerator[Enter]:
 @asynccontextmanager
 async def _() -> AsyncGenerator[Enter]:
     async def enter(block: Block) -> None:
-        async with OpenAIClient(api_key="a-key", base_url="http://127.0.0.1:9/v1"):
+        async with OpenAIClient(api_key="a-key", base_url="http://127.0.0.1:9/v1", model="m"):
             await block()
 
     yield enter

@@ -67,7 +67,9 @@ def interrupt(entrance: Entrance, moments: Collection[int]) -> bool:
         except (KeyboardInterrupt, BaseExceptionGroup) as exc:  # that of a nursery around it
             ended = exc
     assert (ended is not None) == ctrl_c.sent
-    assert ended is None or {type(each) for each in _leaves(ended)} == {KeyboardInterrupt}
+    # The second one can also hit Trio itself, between the lines of nursery.start.
+    told = {type(each) for each in _leaves(ended)} if ended else set[type]()
+    assert told <= {KeyboardInterrupt, trio.TrioInternalError}
     assert [type(each) for each in came_out] in ([], [KeyboardInterrupt])
     return ctrl_c.sent
 

@@ -20,6 +20,7 @@ from trio_agent_rt.protocol import (
     Plan,
     PlanCreated,
     PlanStep,
+    PlanUpdated,
     Receipt,
     StatusChanged,
     StepCompleted,
@@ -176,3 +177,17 @@ def test_what_was_held_back_comes_before_the_end_of_its_step() -> None:
     events = shown_of(["the end: sk-"])
     assert [type(each) for each in events] == [StepOutput, StepOutput, StepFailed]
     assert text_of(events) == "the end: sk-"
+
+
+def test_what_is_held_back_stays_so_when_the_plan_changes_around_its_step() -> None:
+    redactor = Redactor(REDACTION)
+    steps = [PlanStep(id="a", name="A"), PlanStep(id="b", name="B")]
+    said: list[Event] = [
+        StepOutput(step_id="a", text=KEY[:6]),
+        PlanUpdated(plan=Plan(id="p", steps=steps)),
+        StepOutput(step_id="a", text=KEY[6:]),
+        StepOutput(step_id="b", text=KEY[:6]),
+        PlanUpdated(plan=Plan(id="p", steps=steps[:1])),
+    ]
+    shown = [each for event in said for each in redactor.events(event)]
+    assert text_of(shown) == "[OPENAI_API_KEY]" + KEY[:6]

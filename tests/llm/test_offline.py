@@ -300,10 +300,10 @@ async def test_any_task_becomes_a_plan_that_can_be_run_or_an_error(task: str) ->
 )  # fmt: skip
 async def test_no_task_takes_long_to_plan(piece: str) -> None:
     task = (piece * 2000)[:2000]
-    began = time.perf_counter()
+    began = time.thread_time()  # of computing: a busy machine is no slower by it
     await plan(task)
     await plan("find " + task[:1990])
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 2
 
 
 # --- the client itself
@@ -311,9 +311,8 @@ async def test_no_task_takes_long_to_plan(piece: str) -> None:
 
 async def test_free_text_is_refused_honestly() -> None:
     request = LLMRequest(messages=[ChatMessage(role="user", content="Write a poem.")])
-    text = (await OfflineClient().complete(request)).text
-    assert "offline client" in text
-    assert "no language model" in text
+    with pytest.raises(LLMError, match=r"offline client.*no language model"):
+        await OfflineClient().complete(request)
 
 
 async def test_a_request_without_a_question_is_an_error() -> None:

@@ -22,3 +22,9 @@ def test_each_is_valid_and_no_two_are_the_same(given: list[str], names: list[str
 
 def test_an_empty_name_is_still_a_name() -> None:
     assert tool_names(["", ""]) == ["_", "__2"]
+
+
+def test_many_of_one_name_take_no_time() -> None:
+    names = tool_names(["x"] * 20_000)
+    assert len(set(names)) == 20_000
+    assert names[:3] == ["x", "x_2", "x_3"]

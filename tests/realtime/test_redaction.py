@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trio_agent_rt.agent import LLMRequest, TaskRun, ToolCall, create_agent, tool
+from trio_agent_rt.agent import ChatMessage, LLMRequest, TaskRun, ToolCall, create_agent, tool
 from trio_agent_rt.events import Redaction
 from trio_agent_rt.llm import RedactedLLM
 from trio_agent_rt.protocol import (
@@ -15,6 +15,7 @@ from trio_agent_rt.protocol import (
     StepOutput,
     SubmitTask,
     TaskCompleted,
+    ToolInfo,
 )
 from trio_agent_rt.realtime import RealtimeAgent
 from trio_agent_rt.testing import ScriptedLLM
@@ -110,3 +111,20 @@ async def test_data_flows_whole_from_step_to_step_past_a_model_that_is_told_none
     assert len(llm.requests) == 2
     assert KEY not in str(llm.requests)
     assert "[KEY]" in llm.requests[0].messages[-1].content
+
+
+async def test_a_model_is_told_no_secret_of_a_tool_or_a_schema() -> None:
+    model = ScriptedLLM("fine")
+    info = ToolInfo(
+        name="x",
+        description=f"Uses {KEY}.",
+        category="general",
+        parameters={"properties": {"a": {"default": KEY}}},
+        cancellation="async",
+    )
+    request = LLMRequest(
+        messages=[ChatMessage(role="user", content=KEY)], tools=[info], schema={"const": KEY}
+    )
+    await RedactedLLM(model, REDACTION).complete(request)
+    assert KEY not in str(model.requests)
+    assert str(model.requests).count("[KEY]") == 4

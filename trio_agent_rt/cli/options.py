@@ -90,7 +90,7 @@ def auto_confirmed(names: Collection[str], tools: Sequence[Tool]) -> AutoConfirm
     """The policy for names of tools and of categories, or None when nothing is named.
 
     Raises:
-        Complaint: when there is neither a tool nor a category of a name.
+        Complaint: when there is neither a tool nor a category of a name, or both.
     """
     if not names:
         return None
@@ -100,6 +100,11 @@ def auto_confirmed(names: Collection[str], tools: Sequence[Tool]) -> AutoConfirm
             raise Complaint(
                 f"--auto-confirm: there is no tool or category {name!r}; categories: "
                 f"{', '.join(sorted(categories))}; tools: {', '.join(sorted(by_name))}"
+            )
+        if name in by_name & categories:
+            raise Complaint(
+                f"--auto-confirm: {name!r} is a category, and a tool (of an MCP server?) has "
+                "that name as well; name the tools of the category one by one"
             )
     return AutoConfirm(set(names) & by_name, categories=set(names) & categories)
 

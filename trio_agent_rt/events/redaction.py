@@ -232,7 +232,11 @@ class Redactor:
         ended: list[str] = []
         if isinstance(event, StepCompleted | StepFailed):
             ended = [event.step_id]
-        elif isinstance(event, PlanCreated | PlanUpdated | TaskCompleted):
+        elif isinstance(event, PlanCreated | PlanUpdated):
+            # The others go on: what they hold back may still be the beginning of a secret.
+            planned = {each.id for each in event.plan.steps}
+            ended = [each for each in self._held if each not in planned]
+        elif isinstance(event, TaskCompleted):
             ended = list(self._held)
         for each in ended:
             text = self._held.pop(each, "")

@@ -40,7 +40,19 @@ class RedactedLLM:
     def _masked(self, request: LLMRequest) -> LLMRequest:
         if not self.redaction:
             return request
-        return attrs.evolve(request, messages=[self._message(each) for each in request.messages])
+        return attrs.evolve(
+            request,
+            messages=[self._message(each) for each in request.messages],
+            schema=self.redaction.value(request.schema),
+            tools=[
+                attrs.evolve(
+                    each,
+                    description=self.redaction.text(each.description),
+                    parameters=self.redaction.value(each.parameters),
+                )
+                for each in request.tools
+            ],
+        )
 
     def _message(self, message: ChatMessage) -> ChatMessage:
         uses = [

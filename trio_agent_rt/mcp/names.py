@@ -17,12 +17,13 @@ def tool_names(given: Iterable[str], prefix: str = "") -> list[str]:
     What no name may have becomes `_`; one that is too long is cut, and one that is there
     already is numbered.
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
+    numbers: dict[str, int] = {}
     for each in given:
         whole = re.sub(r"[^A-Za-z0-9_\-]", "_", prefix + each)[:_MAX_CHARS] or "_"
-        name, number = whole, 1
+        name, number = whole, numbers.get(whole, 1)
         while name in names:
             number += 1
             name = f"{whole[: _MAX_CHARS - len(str(number)) - 1]}_{number}"
-        names.append(name)
-    return names
+        names[name], numbers[whole] = None, number
+    return list(names)

@@ -159,3 +159,18 @@ async def test_many_matches_heed_a_cancel_between_them(monkeypatch: pytest.Monke
 async def test_many_pieces_between_markers_heed_a_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = {"text": "<a>" * 100, "start": "<", "end": ">"}
     assert await polls_until_cancelled(monkeypatch, 5, text_extract, **arguments) == 5
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\p{L}{1000000000}", "(a{3000}){3000}", "(?:ab){20000000}", "x{,999999999}"]
+)
+async def test_a_pattern_that_only_compiling_would_choke_on_is_refused(pattern: str) -> None:
+    with pytest.raises(ToolError, match="too complex"):
+        await run(text_extract, text="a", pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\d{4}-\d{2}", "[{5}]{7}", r"\{9999999\}", "[\\w.]{1,300}@[\\w.]{1,300}", "a{"]
+)
+async def test_counts_that_come_to_little_are_no_hindrance(pattern: str) -> None:
+    assert (await run(text_extract, text="-", pattern=pattern))["count"] == 0

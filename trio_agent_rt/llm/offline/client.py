@@ -58,8 +58,8 @@ class OfflineClient(WholeAnswers):
         """A plan or a summary, by rules; asked for another plan, it says that it has none.
 
         Raises:
-            LLMError: when there is no question, or a summary is asked of something else
-                than the steps of a task.
+            LLMError: when there is no question, a summary is asked of something else than
+                the steps of a task, or free text is asked for: it can write none.
         """
         await trio.lowlevel.checkpoint()
         asked = [each.content for each in request.messages if each.role == "user"]
@@ -72,7 +72,7 @@ class OfflineClient(WholeAnswers):
             return LLMResponse(text=json.dumps({"error": NO_OTHER_PLAN}))
         if request.purpose == "summary":
             return LLMResponse(text=summarise(asked[-1]))
-        return LLMResponse(text=NO_TEXT)
+        raise LLMError(NO_TEXT)
 
 
 def plan_task(task: str, tools: Collection[str]) -> dict[str, Any]:

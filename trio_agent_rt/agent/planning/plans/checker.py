@@ -293,14 +293,20 @@ def _retries(step: StepJSON) -> int:
 
 
 def _check_arguments(step: StepJSON, name: str, parameters: Mapping[str, Any]) -> None:
-    properties: Mapping[str, Any] = parameters.get("properties", {})
+    given: object = parameters.get("properties")
+    properties: Mapping[str, Any] = (
+        cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    )
+    # A schema that says nothing of its arguments, of an MCP server for example, allows any.
+    anything = parameters.get("additionalProperties", not properties and given is None)
     for each in step.arguments:
-        if each not in properties and not parameters.get("additionalProperties", False):
+        if each not in properties and not anything:
             raise PlanError(
                 f"the tool {name!r} has no argument {shorten(each)!r}; "
                 f"it takes: {', '.join(properties) or 'none'}"
             )
-    for each in parameters.get("required", ()):
+    required: object = parameters.get("required")
+    for each in cast("list[object]", required) if isinstance(required, list) else ():
         if each not in step.arguments:
             raise PlanError(f"the tool {name!r} needs {each!r}")
 

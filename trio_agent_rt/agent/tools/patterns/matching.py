@@ -26,6 +26,18 @@ TIME_LIMIT = 1.0
 _MAX_CHARS = 2_000_000
 """Without groups. A repeated group costs about 170 bytes for each time that it matches."""
 
+_MAX_SIZE = 100_000
+"""Characters that a pattern may come to with its counted repetitions written out: that many
+take some 0.1 s and 40 MB to compile."""
+
+_TOKEN = regex.compile(
+    r"\\[pPN]\{[^}]*\}|\\."  # \p{L}, \d
+    r"|\[\^?\]?(?:\\.|[^\]\\])*\]"  # a class of characters
+    r"|\{(?P<least>\d*)(?:,(?P<most>\d*))?\}"
+    r"|.",
+    regex.DOTALL,
+)
+
 _POLL_EVERY = 0xFF
 
 Found = regex.Match[str]
@@ -49,6 +61,8 @@ def compile_pattern(pattern: str, *, ignore_case: bool) -> regex.Pattern[str]:
     Raises:
         ToolError: when it is none; the text says where.
     """
+    if _size(pattern) > _MAX_SIZE:
+        raise ToolError("the pattern is too complex: its counted repetitions come to too much")
     flags = regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0)
     try:
         return regex.compile(pattern, flags, cache_pattern=False)
@@ -56,6 +70,29 @@ def compile_pattern(pattern: str, *, ignore_case: bool) -> regex.Pattern[str]:
         raise ToolError(f"the pattern {pattern!r} cannot be read: {exc}") from None
     except (RecursionError, OverflowError, MemoryError):
         raise ToolError("the pattern is too complex") from None
+
+
+def _size(pattern: str) -> int:
+    """About how much compiling makes of it: what is repeated counts as often as it is.
+
+    Compiling writes counted repetitions out, and nothing bounds it or interrupts it.
+    """
+    sums, last = [0], 0
+    for token in _TOKEN.finditer(pattern):
+        least, most = token["least"], token["most"]
+        if least is not None:
+            times = int(most or least or 1)
+            sums[-1] += last * max(times - 1, 0)
+            last *= max(times, 1)
+            continue
+        if token[0] == "(":
+            sums.append(0)
+            continue
+        last = 1
+        if token[0] == ")" and len(sums) > 1:
+            last = max(sums.pop(), 1)
+        sums[-1] += last
+    return sum(sums)
 
 
 def find_all(pattern: regex.Pattern[str], text: str, work: Work) -> Iterator[Found]:

@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import CoroutineType, TracebackType
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import trio
 from attrs import field, frozen
@@ -71,10 +71,11 @@ def code_execute_tool(limits: CodeLimits | None = None) -> Tool:
     """`code_execute`: Python in a process of its own.
 
     It is no sandbox. The program runs as the same user: it can read and write the files
-    that this process can, look at other processes, use the network, and leave a daemon
-    behind that begins a session of its own. What it does not get: this process's
-    environment and memory, its packages (the standard library alone), and more than its
-    limits. To run what nobody has read, run the whole server where it can do no harm.
+    that this process can, look at other processes (on Linux at this one's environment, so
+    at its keys), use the network, and leave a daemon behind that begins a session of its
+    own. What it is not given: this process's environment, its packages (the standard
+    library alone), and more than its limits. To run what nobody has read, run the whole
+    server where it can do no harm.
 
     Args:
         limits: what a program may use, or None for the defaults of `CodeLimits`.
@@ -188,7 +189,10 @@ def _result(ended: ProcessResult, mark: str, limits: CodeLimits) -> dict[str, An
     stderr, _, last = ended.stderr.rpartition(f"\n{mark}")
     said: dict[str, Any] = {"value": None, "repr": None, "error": None}
     try:
-        said.update(json.loads(last))
+        told: object = json.loads(last)
+        if isinstance(told, dict):  # the program itself may have forged it
+            fields = cast("dict[str, Any]", told)
+            said.update({each: fields[each] for each in said.keys() & fields.keys()})
     except ValueError:  # it never came so far
         stderr, said["error"] = ended.stderr, _why(ended.exit_status, limits)
     return {
