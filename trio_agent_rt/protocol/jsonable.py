@@ -24,7 +24,16 @@ from typing import Any, cast
 import attrs
 import msgspec
 
-__all__ = ["BIGGEST_INT", "MAX_DEPTH", "MAX_OUTPUT_CHARS", "Plain", "clean_text", "to_jsonable"]
+__all__ = [
+    "BIGGEST_INT",
+    "MAX_DEPTH",
+    "MAX_OUTPUT_CHARS",
+    "NotWhole",
+    "Plain",
+    "clean_text",
+    "to_jsonable",
+    "to_whole_jsonable",
+]
 
 MAX_OUTPUT_CHARS = 256 * 1024
 """How much of one value goes over the wire, in characters of JSON, roughly. A log of
@@ -33,11 +42,16 @@ MAX_OUTPUT_CHARS = 256 * 1024
 MAX_DEPTH = 48
 """Far beyond what a person reads, far below where a browser's or msgspec's parser ends."""
 
+_MAX_WHOLE_DEPTH = 100
+"""Of what must not be cut: as deep as `json_parse` takes it."""
+
 BIGGEST_INT = 2**63 - 1
 """Beyond it an integer is told as a string: many parsers refuse it or round it silently."""
 
 _OVERHEAD = 4
 """Quotes, comma and the like: what a value costs beyond its characters."""
+_WHOLE_OVERHEAD = 32
+"""The same where nothing is cut: a walk of very many small values would take seconds."""
 _NUMBER = 16
 """What a long number costs beyond that."""
 _USUAL = (dict, list, tuple)
@@ -80,14 +94,38 @@ def to_jsonable(value: object, *, max_chars: int = MAX_OUTPUT_CHARS) -> Any:
     return _Walk(max_chars).value(value, 0)
 
 
+class NotWhole(ValueError):
+    """Why a value has no whole JSON form within the bounds, as something said of it."""
+
+
+def to_whole_jsonable(value: object, *, max_chars: int) -> Any:
+    """`value` as by `to_jsonable`, but whole or not at all: for what is not only shown.
+
+    Args:
+        max_chars: about how many characters of JSON it may come to.
+
+    Raises:
+        NotWhole: when something would be cut.
+    """
+    walk = _Walk(max_chars, _MAX_WHOLE_DEPTH, _WHOLE_OVERHEAD)
+    plain = walk.value(value.value if type(value) is Plain else value, 0)
+    if walk.lost is not None:
+        raise NotWhole(walk.lost)
+    return plain
+
+
 class _Walk:
-    def __init__(self, budget: int) -> None:
-        self._left = budget
+    def __init__(self, budget: int, max_depth: int = MAX_DEPTH, overhead: int = _OVERHEAD) -> None:
+        self.lost: str | None = None
+        """What was cut, if anything."""
+        self._budget = self._left = budget
+        self._max_depth = max_depth
+        self._overhead = overhead
         self._open: set[int] = set()
         """Ids of the objects that the present one is inside of."""
 
     def value(self, value: object, depth: int) -> Any:
-        self._left -= _OVERHEAD
+        self._left -= self._overhead
         if value is None or value is True or value is False:
             return value
         if type(value) is str:
@@ -96,9 +134,11 @@ class _Walk:
             return self._integer(value)
         if type(value) is float:
             return self._real(value)
-        if depth >= MAX_DEPTH:
+        if depth >= self._max_depth:
+            self.lost = f"is nested more than {self._max_depth} levels deep"
             return self._text("<cut: too deeply nested>")
         if id(value) in self._open:
+            self.lost = "contains itself"
             return self._text("<cut: contains itself>")
         self._open.add(id(value))
         try:
@@ -107,7 +147,9 @@ class _Walk:
             Exception,
             SystemExit,
             GeneratorExit,
-        ):  # a property, an iterator or a __str__ of somebody's class
+        ) as exc:  # a property, an iterator or a __str__ of somebody's class
+            if isinstance(exc, RecursionError | MemoryError):
+                self.lost = "is too big or nested too deeply"
             return self._text(_marker(type(value)))
         finally:
             self._open.discard(id(value))
@@ -116,8 +158,15 @@ class _Walk:
         room = max(self._left, 0)
         self._left -= len(text)
         if len(text) > room:
+            self._too_big()
             return f"{clean_text(text[:room])}… [cut: {len(text) - room} more characters]"
         return clean_text(text)
+
+    def _too_big(self) -> None:
+        self.lost = (
+            f"is too big: at most {self._budget:,} characters are taken, of which each value "
+            f"counts as {self._overhead} and what is in it"
+        )
 
     def _integer(self, number: int) -> int | str:
         if -1000 < number < 10000:
@@ -126,6 +175,7 @@ class _Walk:
             self._left -= _NUMBER
             return number
         if number.bit_length() > 4096:
+            self.lost = f"holds an integer of {number.bit_length():,} bits"
             return self._text(f"<an integer of {number.bit_length()} bits>")
         return self._text(str(number))
 
@@ -162,7 +212,10 @@ class _Walk:
         head = view.cast("B")[:room]
         text = "data:application/octet-stream;base64," + base64.b64encode(head).decode()
         self._left -= len(text)
-        return text if view.nbytes <= room else f"{text}… [cut: {view.nbytes - room} more bytes]"
+        if view.nbytes <= room:
+            return text
+        self._too_big()
+        return f"{text}… [cut: {view.nbytes - room} more bytes]"
 
     def _items(
         self, items: Iterable[tuple[object, object]], whole: Sized, depth: int
@@ -170,9 +223,10 @@ class _Walk:
         result: dict[str, Any] = {}
         for done, (key, value) in enumerate(items):
             if self._left <= 0:
+                self._too_big()
                 result["…"] = f"<cut: {_rest(whole, done)} fields>"
                 break
-            name = self._text(key) if type(key) is str else self.value(key, MAX_DEPTH - 1)
+            name = self._text(key) if type(key) is str else self.value(key, self._max_depth - 1)
             text = name if type(name) is str else str(name)
             if text in result:  # 1 and "1", or two that differed in what was cut or replaced
                 text = f"{text} ({done})"
@@ -183,6 +237,7 @@ class _Walk:
         result: list[Any] = []
         for done, value in enumerate(values):
             if self._left <= 0:
+                self._too_big()
                 result.append(f"<cut: {_rest(values, done)} items>")
                 break
             result.append(self.value(value, depth + 1))

@@ -235,7 +235,8 @@ def test_an_output_that_is_nested_without_end_is_no_answer() -> None:
         deep = [deep]
     around: list[Any] = []
     around.append(around)
-    assert not parse_condition("a.output == [[]]").holds(Scope(outputs={"a": deep}))
+    with pytest.raises(ToolError, match="cannot be compared: it is nested more than"):
+        parse_condition("a.output == [[]]").holds(Scope(outputs={"a": deep}))
     with pytest.raises(ToolError, match="not compared"):
         parse_condition("a.output == [[]]").holds(Scope(outputs={"a": around}))
 
@@ -275,3 +276,42 @@ def test_whatever_it_says_it_holds_or_not_or_is_refused(text: str) -> None:
         assert holds(text) in {True, False}
     except (PlanError, ToolError):
         return
+
+
+def test_values_that_differ_late_are_not_equal() -> None:
+    long = ["x" * 1000] * 300
+    outputs: dict[str, object] = {"a": [*long, "one"], "b": [*long, "two"], "c": [*long, "one"]}
+    scope = Scope(outputs=outputs)
+    assert parse_condition("a.output != b.output and a.output == c.output").holds(scope)
+
+
+@pytest.mark.parametrize("value", [["x" * 9_000_000], [2**5000]], ids=["long", "large"])
+def test_what_does_not_fit_is_not_compared(value: object) -> None:
+    with pytest.raises(ToolError, match="cannot be compared: it "):
+        parse_condition("a.output == a.output").holds(Scope(outputs={"a": value}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'ab' in text.output",
+        "contains(text.output, 'ab')",
+        "text.output != same.output",
+        "text.output < same.output",
+        "list.output != list.output",
+        "text.output in texts.output",
+    ],
+)
+def test_a_condition_looks_at_so_much_in_all(text: str) -> None:
+    texts = ["x" * 5_000_000 + end for end in "yz"]
+    scope = Scope(
+        outputs={
+            "text": texts[0],
+            "same": texts[0][:-1] + "y",
+            "texts": [texts[1]],
+            "list": [["y"] * 3 for _ in range(2400)],
+        }
+    )
+    assert not parse_condition(text).holds(scope)
+    with pytest.raises(ToolError, match="looks at too much"):
+        parse_condition(" or ".join([text] * 20)).holds(scope)

@@ -284,3 +284,20 @@ def test_one_long_text_cannot_be_brought_in_without_end() -> None:
         with pytest.raises(ToolError, match="bring in have more than 8,388,608 characters"):
             resolve({"texts": texts}, outputs)
     assert time.process_time() - start < 2
+
+
+def test_what_stands_inside_a_longer_text_is_whole_or_refused() -> None:
+    rows = [{"text": "x" * 100, "n": n} for n in range(5000)]
+    nested: object = "inmost"
+    for _ in range(90):
+        nested = [nested]
+    written = resolve("rows: {{a.output}}", {"a": rows})
+    assert json.loads(written.removeprefix("rows: ")) == rows
+    assert json.loads(resolve("-{{a.output}}", {"a": nested})[1:]) == nested
+    for value in ([[[[[[[[[[[nested]]]]]]]]]]], ["x" * 9_000_000], [2**5000]):
+        with pytest.raises(ToolError, match="cannot be made a text: it "):
+            resolve("-{{a.output}}", {"a": value})
+    circle: list[object] = []
+    circle.append(circle)
+    with pytest.raises(ToolError, match="contains itself"):
+        resolve("-{{a.output}}", {"a": circle})

@@ -15,7 +15,7 @@ from ...failures import describe_error, is_under_cancel, refusal_in
 from ...llm import ChatMessage, LLMRequest, LLMResponse, ToolUse
 from ...tool import ToolSet
 from ..language import resolve
-from ..language.references import shorten
+from ..language.references import shorten, whole_text
 from ..plans import LLMStep
 from ..prompts import LLM_STEP_PROMPT
 from .answers import checked_answer
@@ -36,7 +36,7 @@ _MAX_RESULT_CHARS = 20_000
 def llm_job(step: LLMStep, site: Site, timeout: float) -> Job:
     """The job of a step that asks a model: its output is the answer."""
     prompt = resolve(step.prompt, site.scope)
-    text = prompt if isinstance(prompt, str) else msgspec.json.encode(to_jsonable(prompt)).decode()
+    text = whole_text(prompt, shorten(step.prompt))
 
     async def attempt(clock: trio.CancelScope) -> object:
         return await _Conversation(step, site, clock).answer(text)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from attrs import define, field, frozen
 
 from ....errors import PlanError, ToolError
-from .functions import FUNCTIONS, OPERATORS, Refused, compare, is_true
+from .functions import FUNCTIONS, OPERATORS, Effort, Refused, compare, is_true
 from .references import Reference, descend, parse_reference, shorten
 from .scope import Scope
 
@@ -33,7 +33,16 @@ _ODD_ESCAPE = re.compile(r"""\\(?![\\'"nt])""")
 _GLUED = re.compile(r"(?<![\w.])(?>\.?\d[\d.]*(?:[eE][+-]?\d+)?)[^\W\d]")
 """A number with a name right behind it, on which Python's parser would warn."""
 
-Evaluate: TypeAlias = Callable[[Scope], object]
+
+@frozen
+class _Evaluation:
+    """One time that a condition is worked out."""
+
+    scope: Scope
+    effort: Effort
+
+
+Evaluate: TypeAlias = Callable[[_Evaluation], object]
 
 
 @frozen
@@ -56,7 +65,7 @@ class Condition:
             ToolError: when it has no answer; the text says why.
         """
         try:
-            return is_true(self._evaluate(scope))
+            return is_true(self._evaluate(_Evaluation(scope, Effort())))
         except Refused as exc:
             raise ToolError(f"{shorten(self.text)!r}: {exc}") from None
         except (ArithmeticError, RecursionError):
@@ -137,36 +146,36 @@ class _Compiler:
         reference = self._reference(node)
         if reference is not None:
             self.references.append(reference)
-            return lambda scope: scope.value(reference)
+            return lambda now: now.scope.value(reference)
         match node:
             case ast.Constant(value=None | bool() | int() | float() | str() as constant):
-                return lambda scope: constant
+                return lambda now: constant
             case ast.Name(id=name) if name in _CONSTANTS:
                 value = _CONSTANTS[name]
-                return lambda scope: value
+                return lambda now: value
             case ast.BoolOp(op=operator, values=values):
                 return _joined(operator, [self.compiled(each, depth + 1) for each in values])
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 inner = self.compiled(operand, depth + 1)
-                return lambda scope: not is_true(inner(scope))
+                return lambda now: not is_true(inner(now))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 inner = self.compiled(operand, depth + 1)
-                return lambda scope: OPERATORS[ast.Sub](0, inner(scope))
+                return lambda now: OPERATORS[ast.Sub](0, inner(now))
             case ast.BinOp(left=left, op=operator, right=right) if type(operator) in OPERATORS:
                 apply = OPERATORS[type(operator)]
                 first, second = self.compiled(left, depth + 1), self.compiled(right, depth + 1)
-                return lambda scope: apply(first(scope), second(scope))
+                return lambda now: apply(first(now), second(now))
             case ast.Compare(left=left, ops=operators, comparators=others):
                 values = [self.compiled(each, depth + 1) for each in (left, *others)]
                 return _compared([type(each) for each in operators], values)
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 values = [self.compiled(each, depth + 1) for each in elements]
-                return lambda scope: [each(scope) for each in values]
+                return lambda now: [each(now) for each in values]
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self._call(name, [self.compiled(each, depth + 1) for each in arguments])
             case ast.Attribute(value=value, attr=attribute):
                 base = self.compiled(value, depth + 1)
-                return lambda scope: descend(base(scope), attribute, "it")
+                return lambda now: descend(base(now), attribute, "it")
             case ast.Subscript(value=value, slice=key):
                 return _item(self.compiled(value, depth + 1), self.compiled(key, depth + 1))
             case _:
@@ -212,7 +221,19 @@ class _Compiler:
         function, least, most = FUNCTIONS[name]
         if not least <= len(arguments) <= most:
             raise Refused(f"{name} takes {least} to {most} values, not {len(arguments)}")
-        return lambda scope: function(*(each(scope) for each in arguments))
+        if name == "contains":
+            return _compared([ast.In], arguments[::-1])
+        return _called(function, arguments)
+
+
+def _called(function: Callable[..., object], arguments: Sequence[Evaluate]) -> Evaluate:
+    def evaluate(now: _Evaluation) -> object:
+        values = [each(now) for each in arguments]
+        if function is not FUNCTIONS["len"][0]:  # which looks at nothing
+            now.effort.spend_on(values)
+        return function(*values)
+
+    return evaluate
 
 
 def _kind(node: ast.AST) -> str:
@@ -228,16 +249,16 @@ def _kind(node: ast.AST) -> str:
 
 def _joined(operator: ast.boolop, values: Sequence[Evaluate]) -> Evaluate:
     if isinstance(operator, ast.And):
-        return lambda scope: all(is_true(each(scope)) for each in values)
-    return lambda scope: any(is_true(each(scope)) for each in values)
+        return lambda now: all(is_true(each(now)) for each in values)
+    return lambda now: any(is_true(each(now)) for each in values)
 
 
 def _compared(operators: Sequence[type[ast.cmpop]], values: Sequence[Evaluate]) -> Evaluate:
-    def evaluate(scope: Scope) -> bool:
-        left = values[0](scope)
+    def evaluate(now: _Evaluation) -> bool:
+        left = values[0](now)
         for operator, value in zip(operators, values[1:], strict=True):
-            right = value(scope)
-            if not compare(operator, left, right):
+            right = value(now)
+            if not compare(operator, left, right, now.effort):
                 return False
             left = right
         return True
@@ -246,10 +267,10 @@ def _compared(operators: Sequence[type[ast.cmpop]], values: Sequence[Evaluate]) 
 
 
 def _item(base: Evaluate, key: Evaluate) -> Evaluate:
-    def evaluate(scope: Scope) -> object:
-        part: Any = key(scope)
+    def evaluate(now: _Evaluation) -> object:
+        part: Any = key(now)
         if isinstance(part, bool) or not isinstance(part, str | int):
             raise Refused("only a text or a whole number can stand in [ ]")
-        return descend(base(scope), part, "it")
+        return descend(base(now), part, "it")
 
     return evaluate

@@ -12,10 +12,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from ....protocol import to_jsonable
-from .references import as_text, kind_of
+from attrs import define
 
-__all__ = ["FUNCTIONS", "OPERATORS", "Refused", "compare", "is_true"]
+from ....errors import ToolError
+from ....protocol.jsonable import NotWhole, to_whole_jsonable
+from .references import kind_of, whole_text
+
+__all__ = ["FUNCTIONS", "OPERATORS", "Effort", "Refused", "compare", "is_true"]
 
 Number: TypeAlias = int | float
 
@@ -24,10 +27,45 @@ MAX_ITEMS = 10_000
 MAX_CHARS = 100_000
 """Of a text that is changed."""
 MAX_BITS = 10_000
+MAX_EFFORT = 32 * 1024**2
+"""Characters that one evaluation looks at, all it does together: a tenth of a second or so."""
+MAX_COMPARED_CHARS = 8 * 1024**2
+"""Of a list or an object that is compared."""
+_ITEM = 32
+"""What an item that is looked at counts as, beyond its characters."""
+_PART = 500
+"""The same of a value within two that are compared: it is first made plain."""
 
 
 class Refused(Exception):
     """Why a condition cannot be read, or has no answer."""
+
+
+@define
+class Effort:
+    """What one evaluation of a condition may still look at."""
+
+    _left: int = MAX_EFFORT
+
+    def spend(self, chars: int) -> None:
+        """Count what is going to be looked at.
+
+        Raises:
+            Refused: when that is too much for one condition.
+        """
+        self._left -= chars
+        if self._left < 0:
+            raise Refused(
+                f"it looks at too much: at most {MAX_EFFORT:,} characters, all values together"
+            )
+
+    def spend_on(self, values: Sequence[object]) -> None:
+        """Count values that are looked through once."""
+        for each in values:
+            if isinstance(each, str):
+                self.spend(len(each))
+            elif isinstance(each, list | tuple):
+                self.spend(len(cast("Sequence[object]", each)) * _ITEM)
 
 
 def is_true(value: object) -> bool:
@@ -37,22 +75,23 @@ def is_true(value: object) -> bool:
     return _length(value) > 0
 
 
-def compare(operator: type[ast.cmpop], left: object, right: object) -> bool:
+def compare(operator: type[ast.cmpop], left: object, right: object, effort: Effort) -> bool:
     """What a comparison of two values comes to.
 
     Raises:
         Refused: when they cannot be compared so.
     """
     if operator in _EQUALITY:
-        return _equal(left, right) is _EQUALITY[operator]
+        return _equal(left, right, effort) is _EQUALITY[operator]
     if operator in _MEMBERSHIP:
-        return _contains(right, left) is _MEMBERSHIP[operator]
+        return _contains(right, left, effort) is _MEMBERSHIP[operator]
     numbers = _is_number(left) and _is_number(right)
     if not numbers and not (isinstance(left, str) and isinstance(right, str)):
         raise Refused(
             f"{kind_of(left)} and {kind_of(right)} cannot be compared by size"
             + ("; see first whether it is null" if left is None or right is None else "")
         )
+    effort.spend_on([left])
     return _ORDERS[operator](left, right)
 
 
@@ -79,15 +118,18 @@ def _is_scalar(value: object) -> bool:
     return value is None or isinstance(value, str | Number)
 
 
-def _equal(left: object, right: object) -> bool:
+def _equal(left: object, right: object, effort: Effort) -> bool:
     """As in JSON: 1 is 1.0, and is not true."""
     if _is_scalar(left) or _is_scalar(right):
         alike = _is_scalar(left) and isinstance(left, bool) == isinstance(right, bool)
+        if isinstance(left, str) and isinstance(right, str) and len(left) == len(right):
+            effort.spend(len(left))
         return alike and _is_scalar(right) and left == right
-    return _plain(left) == _plain(right)
+    return _plain(left, effort) == _plain(right, effort)
 
 
-def _plain(value: object) -> object:
+def _plain(value: object, effort: Effort) -> object:
+    """The value as JSON has it, whole: what is cut would be equal to something else."""
     left, seen = [value], 0
     while left:
         each = left.pop()
@@ -101,19 +143,26 @@ def _plain(value: object) -> object:
             left += items if seen <= MAX_ITEMS else ()
         if seen > MAX_ITEMS:
             raise Refused(f"values with more than {MAX_ITEMS:,} parts are not compared")
-    return to_jsonable(value)
+        effort.spend(_PART + (len(each) if isinstance(each, str) else 0))
+    try:
+        return to_whole_jsonable(value, max_chars=MAX_COMPARED_CHARS)
+    except NotWhole as exc:
+        raise Refused(f"{kind_of(value)} cannot be compared: it {exc}") from None
 
 
-def _contains(container: object, wanted: object) -> bool:
+def _contains(container: object, wanted: object, effort: Effort) -> bool:
     if isinstance(container, str):
         if not isinstance(wanted, str):
             raise Refused(f"{kind_of(wanted)} cannot be looked for in a text")
+        effort.spend_on([container])
         return wanted in container
     if isinstance(container, Mapping):
         return isinstance(wanted, str) and wanted in container
     if not _is_scalar(wanted):
         raise Refused(f"{kind_of(wanted)} cannot be looked for")
-    return any(_is_scalar(each) and _equal(each, wanted) for each in _items(container))
+    items = _items(container)
+    effort.spend_on([items])
+    return any(_is_scalar(each) and _equal(each, wanted, effort) for each in items)
 
 
 def _items(value: object) -> Sequence[object]:
@@ -186,7 +235,10 @@ def _to_number(value: object) -> Number:
 def _to_text(value: object) -> str:
     if not _is_scalar(value):
         raise Refused(f"{kind_of(value)} is not made a text")
-    return as_text(value)
+    try:
+        return whole_text(value, kind_of(value))
+    except ToolError as exc:
+        raise Refused(str(exc)) from None
 
 
 def _numbers(values: Sequence[object]) -> Sequence[Number]:

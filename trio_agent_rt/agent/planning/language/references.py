@@ -20,6 +20,7 @@ from attrs import define, frozen
 
 from ....errors import PlanError, ToolError
 from ....protocol import to_jsonable
+from ....protocol.jsonable import NotWhole, to_whole_jsonable
 
 if TYPE_CHECKING:
     from .scope import Scope
@@ -35,6 +36,7 @@ __all__ = [
     "references_in",
     "resolve",
     "shorten",
+    "whole_text",
 ]
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -146,7 +148,7 @@ class _Resolving:
             return match[1]
         if not _is_reference(match):
             return match[0]
-        text = as_text(self._look_up(match))
+        text = whole_text(self._look_up(match), shorten(match[0]))
         self._left -= len(text)
         if self._left < 0:
             raise ToolError(
@@ -220,6 +222,24 @@ def shorten(text: str, length: int = 100) -> str:
 
 
 def as_text(value: object) -> str:
-    """`value` as a text: itself if it is one, else JSON."""
+    """`value` as a text to show: itself if it is one, else JSON, cut where it is long."""
     plain = value if isinstance(value, str) else to_jsonable(value)
+    return plain if isinstance(plain, str) else msgspec.json.encode(plain).decode()
+
+
+def whole_text(value: object, what: str) -> str:
+    """`value` as a text to go on with: itself if it is one, else JSON, and never cut.
+
+    Args:
+        what: what `value` is called in the message of an error.
+
+    Raises:
+        ToolError: when it is too big or too deep for that.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        plain = to_whole_jsonable(value, max_chars=MAX_RESOLVED_CHARS)
+    except NotWhole as exc:
+        raise ToolError(f"{what} cannot be made a text: it {exc}") from None
     return plain if isinstance(plain, str) else msgspec.json.encode(plain).decode()
