@@ -10,7 +10,7 @@ from attrs import define
 
 from ...errors import AgentRTError
 from ...protocol import ConfirmationRequested, Outcome
-from ..lines import span
+from ..lines import Reading, count, span
 from .keyboard import Keyboard
 from .screen import Screen
 
@@ -18,6 +18,9 @@ __all__ = ["Answers", "Policy", "Steerable"]
 
 Policy: TypeAlias = Literal["ask", "approve", "reject", "leave"]
 """`ask` a person, `approve` or `reject` all, or `leave` the answer to somebody else."""
+
+_BRIEF = 12
+"""Lines of a question that are shown where nobody here decides about it."""
 
 _REMARKS: dict[Outcome, str] = {
     "already_decided": "somebody else had answered already",
@@ -67,6 +70,8 @@ class Answers:
         Cancellation: takes the prompt back; nothing is answered.
         """
         approved, reason = self.policy == "approve", self.remark or None
+        if not screen.tells_questions and self.policy != "ask":
+            _tell_briefly(question, screen)
         if self.policy == "leave":
             screen.note(self.remark or "somebody has to answer this")
             return
@@ -89,7 +94,10 @@ class Answers:
     async def _ask(
         self, keyboard: Keyboard, question: ConfirmationRequested, screen: Screen
     ) -> tuple[bool, str | None]:
-        prompt = f"  Allow it? [y/n{_open_for(question)}] "
+        """Ask until there is an answer. Nobody says yes to what was not shown to them."""
+        reading = Reading(question.reason)
+        screen.quote(question.step_name, reading.page())
+        prompt = _prompt(question, reading)
         keyboard.forget_typed()
         while True:
             line = None
@@ -99,10 +107,31 @@ class Answers:
             if line is None:
                 screen.note("end of input, taken for a no")
             meaning = False if line is None else keyboard.meaning(line)
-            if meaning is not None:
+            if meaning is False or (meaning and not reading.hidden):
                 self.refused = self.refused or not meaning
                 return meaning, None if meaning else "the person at the terminal said no"
-            prompt = "  Please type y for yes or n for no: "
+            if reading.hidden and line is not None and keyboard.wants_more(line):
+                screen.quote("", reading.page())
+                prompt = _prompt(question, reading)
+            elif reading.hidden:
+                hidden = count(reading.hidden, "more line")
+                prompt = f"  {hidden} of it are hidden: please type v to see them, or n for no: "
+            else:
+                prompt = "  Please type y for yes or n for no: "
+
+
+def _prompt(question: ConfirmationRequested, reading: Reading) -> str:
+    if not reading.hidden:
+        return f"  Allow it? [y/n{_open_for(question)}] "
+    hidden = count(reading.hidden, "more line")
+    return f"  {hidden} hidden. Allow it? [v to see them, or n{_open_for(question)}] "
+
+
+def _tell_briefly(question: ConfirmationRequested, screen: Screen) -> None:
+    reading = Reading(question.reason)
+    lines = reading.brief(_BRIEF)
+    left = reading.hidden - len(lines)
+    screen.quote(question.step_name, [*lines, f"({count(left, 'more line')})"] if left else lines)
 
 
 def _open_for(question: ConfirmationRequested) -> str:

@@ -82,6 +82,8 @@ class PlanStep:
     type: str = "tool"
     tool: str | None = None
     depends_on: Sequence[str] | None = field(default=None, eq=items)
+    parent_id: str | None = None
+    """The step around it, if it is inside one."""
     need_confirmation: bool | None = None
     status: StepStatus = "pending"
     duration: int | None = None
