@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -114,6 +114,11 @@ class Terminal:
         """Type at its keyboard; `\\x03` is Ctrl-C."""
         os.write(self._fd, text.encode())
 
+    def resize(self, rows: int, columns: int) -> None:
+        """Make it larger or smaller, and tell the program."""
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
+
     async def shows(self, text: str) -> None:
         """Wait until it has shown a text, after the one that was waited for last."""
         with trio.move_on_after(PATIENCE):
@@ -157,12 +162,13 @@ async def in_terminal(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     size: tuple[int, int] = (24, 80),
+    program: Sequence[str] | None = None,
 ) -> AsyncGenerator[Terminal]:
-    """The program in a terminal of so many rows and columns."""
+    """The program, or another one, in a terminal of so many rows and columns."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     process = await trio.lowlevel.open_process(
-        command(*arguments),
+        command(*arguments) if program is None else [*program, *arguments],
         cwd=cwd,
         env=environment(env),
         stdin=slave,

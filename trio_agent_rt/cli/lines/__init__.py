@@ -1,7 +1,7 @@
 """What a task did, as lines of text: no terminal, no clock, no waiting."""
 
 from .activity import Activities, Activity
-from .ending import MAX_SHOWN_LINES, ending, plan_lines
+from .ending import MAX_SHOWN_LINES, ending, plan_lines, receipt_lines
 from .fitting import fitted
 from .question import Reading
 from .transcript import Kind, Line, Transcript
@@ -27,6 +27,7 @@ __all__ = [
     "one_line",
     "plan_lines",
     "pretty",
+    "receipt_lines",
     "span",
     "title",
     "tree_of",

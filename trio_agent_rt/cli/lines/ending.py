@@ -10,7 +10,7 @@ from .transcript import Kind, Line
 from .tree import Node, came_to, title, tree_of
 from .words import clean, count, one_line, pretty, span
 
-__all__ = ["MAX_SHOWN_LINES", "ending", "plan_lines"]
+__all__ = ["MAX_SHOWN_LINES", "ending", "plan_lines", "receipt_lines"]
 
 MAX_SHOWN_LINES = 200
 """Lines of an output that a terminal is given; a file gets all."""
@@ -35,7 +35,9 @@ def ending(
     if completed.confirmations:
         yield from _confirmations(completed.confirmations)
     if completed.receipt is not None:
-        yield from _receipt(completed.receipt, task)
+        yield Line("text", "")
+        yield Line("text", "Receipt:")
+        yield from receipt_lines(completed.receipt, task)
     yield Line("text", "")
     if completed.usage is not None:
         sent, got = completed.usage.input_tokens, completed.usage.output_tokens
@@ -98,15 +100,19 @@ def _confirmations(records: Sequence[ConfirmationRecord]) -> Iterator[Line]:
         yield Line("note", f"({len(records) - MAX_SHOWN_LINES:,} more)")
 
 
-def _receipt(receipt: Receipt, task: TaskView | None) -> Iterator[Line]:
+def receipt_lines(receipt: Receipt, task: TaskView | None = None) -> Iterator[Line]:
+    """What a cancel did.
+
+    Args:
+        task: where its task stood, for the names of its steps; None for their ids.
+    """
+
     def names(ids: Sequence[str]) -> str:
         steps = task.steps if task else {}
         shown = [steps[each].name if each in steps else each for each in ids]
         return one_line(", ".join(shown)) or "nothing"
 
     detail = f": {one_line(receipt.cleanup_detail)}" if receipt.cleanup_detail else ""
-    yield Line("text", "")
-    yield Line("text", "Receipt:")
     for name, value in (
         ("reason", one_line(receipt.reason)),
         ("ended", f"{receipt.duration} ms after it was asked to"),

@@ -14,7 +14,7 @@ from ..lines import Reading, count, span
 from .keyboard import Keyboard
 from .screen import Screen
 
-__all__ = ["Answers", "Policy", "Steerable"]
+__all__ = ["REMARKS", "Answers", "Policy", "Steerable"]
 
 Policy: TypeAlias = Literal["ask", "approve", "reject", "leave"]
 """`ask` a person, `approve` or `reject` all, or `leave` the answer to somebody else."""
@@ -22,11 +22,12 @@ Policy: TypeAlias = Literal["ask", "approve", "reject", "leave"]
 _BRIEF = 12
 """Lines of a question that are shown where nobody here decides about it."""
 
-_REMARKS: dict[Outcome, str] = {
+REMARKS: dict[Outcome, str] = {
     "already_decided": "somebody else had answered already",
     "expired": "too late: the question had expired",
     "unknown": "the question is not open any more",
 }
+"""What is said of an answer that has changed nothing."""
 
 
 class Steerable(Protocol):
@@ -88,8 +89,8 @@ class Answers:
         except AgentRTError as exc:
             screen.note(f"the answer did not arrive: {exc}")
         else:
-            if outcome in _REMARKS:
-                screen.note(_REMARKS[outcome])
+            if outcome in REMARKS:
+                screen.note(REMARKS[outcome])
 
     async def _ask(
         self, keyboard: Keyboard, question: ConfirmationRequested, screen: Screen

@@ -20,6 +20,7 @@ __all__ = [
     "Plan",
     "PlanStep",
     "Receipt",
+    "SessionSummary",
     "StepResult",
     "StepStatus",
     "TaskOutcome",
@@ -100,6 +101,21 @@ class Plan:
 
     id: str
     steps: Sequence[PlanStep] = field(default=(), eq=items)
+
+
+@frozen(kw_only=True)
+class SessionSummary:
+    """What whoever owns a session is told of it in a list."""
+
+    session_id: str
+    """With it, whoever may can attach to the session: it belongs into no log."""
+    state: TaskState
+    message: str
+    """As its latest `status` says."""
+    tasks: Sequence[str] = field(eq=items)
+    """Ids of its tasks that have not ended, oldest first."""
+    connections: int
+    """How many watch it."""
 
 
 @frozen(kw_only=True)
