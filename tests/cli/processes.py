@@ -121,14 +121,19 @@ class Terminal:
 
     async def shows(self, text: str) -> None:
         """Wait until it has shown a text, after the one that was waited for last."""
+        await self.shows_match(re.escape(text))
+
+    async def shows_match(self, pattern: str) -> None:
+        """Wait until it has shown what a regular expression finds, after that."""
+        wanted = re.compile(pattern)
         with trio.move_on_after(PATIENCE):
-            while (at := self.text.find(text, self._read_to)) < 0:
+            while (found := wanted.search(self.text, self._read_to)) is None:
                 if not await self._read():
                     break
             else:
-                self._read_to = at + len(text)
+                self._read_to = found.end()
                 return
-        raise AssertionError(f"{text!r} was not shown, but:\n{self.text}")
+        raise AssertionError(f"{pattern!r} was not shown, but:\n{self.text}")
 
     async def ends(self) -> int:
         """Wait until the program has ended; gives its exit code."""

@@ -54,9 +54,3 @@ async def test_a_script_names_every_command_and_every_long_option() -> None:
     done = await run_program("completion", "bash")
     for word in ("demo", "sessions", "confirm", "completion", "--confirmation", "--certfile"):
         assert word in done.out
-
-
-async def test_an_unknown_shell_is_told_which_there_are() -> None:
-    done = await run_program("completion", "tcsh")
-    assert done.code == 2
-    assert "bash" in done.complaint
