@@ -60,7 +60,7 @@ async def _answering(answer: bytes | None) -> AsyncGenerator[str]:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, serve, listeners)
+        await nursery.start(trio.serve_listeners, serve, listeners)
         yield f"http://127.0.0.1:{port}/sse"
         nursery.cancel_scope.cancel()
 
