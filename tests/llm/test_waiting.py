@@ -24,6 +24,25 @@ async def test_a_server_that_does_not_answer_is_given_up(stage: Stage) -> None:
     assert len(stage.server.asked) == 1, "the time-out is not for each attempt"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_environment_says_how_long_an_answer_may_take(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    variable = f"{stage.kind.name.upper()}_TIMEOUT"
+    assert stage.client().timeout == stage.client().first_piece_timeout == 60
+    monkeypatch.setenv(variable, "0.3")
+    stage.server.answers = [hang]
+    assert await error_of(stage.client(), stream=stream) == (
+        f"{stage.name} did not {'begin to ' if stream else ''}answer within 0.3 s; "
+        f"{variable} gives it longer"
+    )
+    assert stage.client(timeout=5).timeout == 5
+    for odd in ("soon", "0", "-1", "nan", "inf"):
+        monkeypatch.setenv(variable, odd)
+        with pytest.raises(ValueError, match=f"{variable} must be seconds, not '{odd}'"):
+            stage.client()
+
+
 async def test_a_stream_that_does_not_begin_is_given_up(stage: Stage) -> None:
     for answer in (hang, stage.format.streamed(HANG)):
         stage.server.answers = [answer]

@@ -39,6 +39,7 @@ from ..options import (
     add_token_option,
     at_least_one,
     auto_confirmed,
+    planning_timeout,
     port,
     port_or_none,
     seconds,
@@ -192,7 +193,14 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
         except ValueError as exc:
             raise Complaint(str(exc)) from None
         async with RealtimeAgent(
-            ToldAgent(create_agent(llm=model, tools=tools, auto_confirm=auto_confirm)),
+            ToldAgent(
+                create_agent(
+                    llm=model,
+                    tools=tools,
+                    auto_confirm=auto_confirm,
+                    planning_timeout=planning_timeout(llm),
+                )
+            ),
             busy=options.busy,
             linger=options.linger,
             buffer_size=options.buffer_size,

@@ -15,7 +15,7 @@ from ...agent import create_agent
 from ...agent.tools import default_tools
 from ...clients import AgentClient, ClientTask, open_websocket_client
 from ...errors import AgentRTError
-from ...llm import LLMClient, create_llm
+from ...llm import NamedLLM, create_llm
 from ...protocol import TaskCompleted
 from ...realtime import RealtimeAgent
 from ...transports import serve_websocket
@@ -23,7 +23,7 @@ from ..endings import Complaint, ExitCode, exit_code_of
 from ..interrupts import Interrupts
 from ..lines import clean, count
 from ..opening import invocation, open_stage
-from ..options import AddParser, add_llm_option
+from ..options import AddParser, add_llm_option, planning_timeout
 from ..view import Stage, follow_task
 from .table import put_table
 
@@ -73,8 +73,10 @@ async def demo(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode:
         remove()
 
 
-async def _show(stage: Stage, folder: Path, name: str, llm: LLMClient) -> ExitCode:
-    agent = create_agent(llm=llm, tools=default_tools(root=folder))
+async def _show(stage: Stage, folder: Path, name: str, llm: NamedLLM) -> ExitCode:
+    agent = create_agent(
+        llm=llm, tools=default_tools(root=folder), planning_timeout=planning_timeout(llm)
+    )
     planner = "rules, not with a language model" if llm.name == "offline" else llm.name
     async with RealtimeAgent(agent) as realtime, trio.open_nursery() as nursery:
         address = await nursery.start(functools.partial(serve_websocket, realtime, port=0))

@@ -191,6 +191,7 @@ def test_a_markdown_fence_is_taken_off(text: str) -> None:
         (plan(step(arguments=[])), "Expected `object`, got `array` - at `$.steps[0].arguments`"),
         ("{}", "the plan has no steps"),
         (plan(), "the plan has no steps"),
+        (plan(error=" , "), "the plan has no steps"),
         (plan(error="I cannot fly"), "I cannot fly"),
         (plan(step(), error="I cannot fly"), "I cannot fly"),
         (plan(step(), step()), "two steps have the id 'a'"),
