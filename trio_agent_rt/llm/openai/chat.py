@@ -60,6 +60,10 @@ class _Message(msgspec.Struct):
     content: str | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    """What a model thinks before it answers: servers give one of the two. A sign of life,
+    and nothing of the answer."""
 
 
 class _Choice(msgspec.Struct):
@@ -214,8 +218,9 @@ class ChatFormat(Dialect):
             _add_tool_call(call, draft.tool_uses)
         if choice.finish_reason is not None:
             draft.ending = _ENDINGS.get(choice.finish_reason, "end")
-        brought_on = piece or message.refusal or message.tool_calls or choice.finish_reason
-        return piece if brought_on else None
+        thought = message.reasoning_content or message.reasoning
+        more = message.refusal or message.tool_calls or choice.finish_reason
+        return piece if piece or thought or more else None
 
 
 def _add_tool_call(call: _ToolCall, uses: list[DraftToolUse]) -> None:
