@@ -19,6 +19,7 @@ from trio_agent_rt.mcp import open_mcp_tools
 from trio_agent_rt.protocol import StepProgressed
 from trio_agent_rt.testing import assert_no_leaks
 
+from .hostile import TOOL, declaring
 from .serving import SERVER, Call, sh, the_tools
 
 pytestmark = [
@@ -198,3 +199,12 @@ async def test_cancels_do_not_wait_for_a_server_that_reads_no_more() -> None:
             assert trio.current_time() - begun < 2
         assert trio.current_time() - begun < 2 + LEAVING
         assert living(server) == []
+
+
+async def test_what_a_server_calls_a_server_error_is_told_at_once() -> None:
+    # The SDK uses this code for connections that have ended; many servers use it for all else.
+    answer = {"error": {"code": -32000, "message": "no such table"}}
+    with trio.fail_after(30):
+        async with the_tools(declaring(TOOL, answer=answer)) as tools:
+            with pytest.raises(ToolError, match="t: no such table"):
+                await tools["t"].run(Call(), {})

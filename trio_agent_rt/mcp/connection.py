@@ -29,8 +29,9 @@ from ..agent.failures import describe_error
 from ..agent.stopping.claims import record_of
 from ..errors import AgentRTError, ToolError, ToolServerFailed
 from ..ungrouping import Ungrouping, errors_in
-from .http import over_http, with_outbox
+from .http import AddressServer
 from .names import tool_names
+from .outbox import with_outbox
 from .results import plain_result
 from .stdio import ProgramServer
 from .target import Given, Program, Target
@@ -41,6 +42,12 @@ _log = logging.getLogger(__name__)
 
 _LEAVE_TIMEOUT = 1.0
 """Seconds for a good-bye; what ends processes has a bound of its own."""
+
+_END_TIMEOUT = 5.0
+"""Seconds for the end of a server whose connection has ended: more than it takes."""
+
+_CLOSED = "Connection closed"
+"""What the SDK says to calls when a connection ends."""
 
 _MAX_PAGES = 100
 """Of a list of tools; one that never ends would never be open."""
@@ -62,6 +69,7 @@ class Connection:
     def __init__(self, target: Target, *, timeout: float, max_message_bytes: int) -> None:
         self._target = target
         self._timeout = timeout
+        self._max_message_bytes = max_message_bytes
         self._program = (
             ProgramServer(target, max_message_bytes) if isinstance(target, Program) else None
         )
@@ -161,10 +169,20 @@ class Connection:
             raise
         except Exception as exc:
             error = exc
-        if isinstance(error, mcp.MCPError) and error.code == types.CONNECTION_CLOSED:
-            await self._ended.wait()  # which is bounded, and says more
-            raise ToolError(str(self._over))
+        if isinstance(error, mcp.MCPError) and self._ends(error):
+            with trio.move_on_after(_END_TIMEOUT):
+                await self._ended.wait()  # which says more
+                raise ToolError(str(self._over))
         raise ToolError(f"{name}: {_in_words(error)}") from error
+
+    def _ends(self, error: mcp.MCPError) -> bool:
+        """Whether a call has failed because the connection ends: servers use that code too, and
+        the SDK itself for one answer that has broken off."""
+        if error.code != types.CONNECTION_CLOSED:
+            return False
+        if self._program is not None:
+            return self._left.is_set() or self._program.over.is_set()
+        return error.message == _CLOSED
 
     def _leave_to_the_server(self, call: ToolCall) -> None:
         if not self._ended.is_set():
@@ -212,7 +230,7 @@ class Connection:
         if isinstance(target, Given):
             return cast("Transport", with_outbox(cast("Transport", target.transport)))
         assert not isinstance(target, Program)
-        return cast("Transport", over_http(target))
+        return cast("Transport", AddressServer(target, self._max_message_bytes).connected())
 
 
 async def _list_tools(client: mcp.Client) -> list[types.Tool]:
