@@ -206,5 +206,7 @@ async def test_what_a_server_calls_a_server_error_is_told_at_once() -> None:
     answer = {"error": {"code": -32000, "message": "no such table"}}
     with trio.fail_after(30):
         async with the_tools(declaring(TOOL, answer=answer)) as tools:
+            begun = trio.current_time()
             with pytest.raises(ToolError, match="t: no such table"):
                 await tools["t"].run(Call(), {})
+            assert trio.current_time() - begun < 4  # no end of the server is waited for
