@@ -16,7 +16,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import mcp
 import trio
@@ -30,7 +30,7 @@ from ..agent.stopping.claims import record_of
 from ..errors import AgentRTError, ToolError, ToolServerFailed
 from ..ungrouping import Ungrouping, errors_in
 from .http import AddressServer
-from .names import tool_names
+from .listed import checked_schema, tool_names
 from .outbox import with_outbox
 from .results import plain_result
 from .stdio import ProgramServer
@@ -51,6 +51,9 @@ _CLOSED = "Connection closed"
 
 _MAX_PAGES = 100
 """Of a list of tools; one that never ends would never be open."""
+
+_MAX_TOOLS = 1000
+_NAME_CHARS = 64
 
 _LEFT = "the MCP server may go on with it"
 
@@ -77,7 +80,7 @@ class Connection:
         self._settled = trio.Event()
         self._left = trio.Event()
         self._ended = trio.Event()
-        self._listed: list[types.Tool] | None = None
+        self._listed: list[tuple[types.Tool, dict[str, Any]]] | None = None
         self._client: mcp.Client | None = None
         self._over: ToolServerFailed | None = None
         self._unanswered: deque[tuple[CleanupRecord, str]] = deque(maxlen=_REMEMBERED)
@@ -121,14 +124,21 @@ class Connection:
     def tools(self, *, prefix: str, category: str, trust_hints: bool, max_chars: int) -> list[Tool]:
         """What the server can do, as tools."""
         assert self._listed is not None
-        names = tool_names([each.name for each in self._listed], prefix)
+        names = tool_names([each.name for each, _ in self._listed], prefix)
         return [
-            self._tool(each, name, category, trust_hints=trust_hints, max_chars=max_chars)
+            self._tool(*each, name, category, trust_hints=trust_hints, max_chars=max_chars)
             for each, name in zip(self._listed, names, strict=True)
         ]
 
     def _tool(
-        self, listed: types.Tool, name: str, category: str, *, trust_hints: bool, max_chars: int
+        self,
+        listed: types.Tool,
+        schema: dict[str, Any],
+        name: str,
+        category: str,
+        *,
+        trust_hints: bool,
+        max_chars: int,
     ) -> Tool:
         async def function(call: ToolCall, arguments: Mapping[str, Any]) -> object:
             result = await self._call(listed.name, call, arguments)
@@ -141,7 +151,7 @@ class Connection:
         return Tool(
             name=name,
             description=listed.description or listed.title or listed.name,
-            parameters=listed.input_schema,
+            parameters=schema,
             function=function,
             category=category,
             cancellation="abandon",
@@ -198,7 +208,10 @@ class Connection:
             cache=None,
             client_info=types.Implementation(name="trio_agent_rt", version="0"),
         ) as client:
-            listed = await _list_tools(client)
+            listed = [
+                (each, checked_schema(each.name[:_NAME_CHARS], each.input_schema))
+                for each in await _list_tools(client)
+            ]
             # No checkpoint from here on: either it is open, or it was left before.
             self._scope.deadline = math.inf
             self._listed, self._client = listed, client
@@ -213,6 +226,8 @@ class Connection:
         if self._listed is None and self._scope.cancelled_caught and not self._left.is_set():
             noise = "" if program is None else program.noise()
             text = f"{name}: it did not tell its tools within {self._timeout:g} s{noise}"
+        elif isinstance(error, ToolServerFailed | ValueError):
+            text = f"{name}: {_in_words(error)}"  # which is why it was ended
         elif program is not None and program.over.is_set() and not self._left.is_set():
             text = f"{name}: {program.how_it_ended()}"
         elif error is not None:
@@ -239,6 +254,8 @@ async def _list_tools(client: mcp.Client) -> list[types.Tool]:
     for _ in range(_MAX_PAGES):
         page = await client.list_tools(cursor=cursor)
         found += page.tools
+        if len(found) > _MAX_TOOLS:
+            raise ToolServerFailed(f"it has more than {_MAX_TOOLS} tools")
         cursor = page.next_cursor
         if not cursor:
             return found
@@ -255,4 +272,22 @@ def _in_words(exc: Exception) -> str:
     first = next(iter(errors_in(exc)), exc)
     if isinstance(first, mcp.MCPError | AgentRTError):
         return str(first) or "it failed, and said no more"
+    if isinstance(first, ValueError) and hasattr(first, "errors"):
+        return _invalid(cast("_Invalid", first))
     return describe_error(first)
+
+
+class _Invalid(Protocol):
+    """What the SDK raises for an answer that is not as the protocol has it."""
+
+    def errors(self) -> list[dict[str, Any]]: ...
+
+
+def _invalid(error: _Invalid) -> str:
+    first = error.errors()[0]
+    where = [str(each)[:_NAME_CHARS] for each in first["loc"]]
+    what = "its answer"
+    if where[:1] == ["tools"] and where[1:]:
+        what, where = f"tool {int(where[1]) + 1} of its list", where[2:]
+    place = ascii(".".join(where))[1:-1]
+    return f"{what} is not as the protocol has it: {place}{': ' * bool(place)}{first['msg']}"
