@@ -210,3 +210,12 @@ async def test_what_a_server_calls_a_server_error_is_told_at_once() -> None:
             with pytest.raises(ToolError, match="t: no such table"):
                 await tools["t"].run(Call(), {})
             assert trio.current_time() - begun < 4  # no end of the server is waited for
+
+
+async def test_no_schema_of_a_servers_keeps_the_event_loop_busy() -> None:
+    pattern = {"type": "object", "properties": {"a": {"type": "string", "pattern": "(a+)+$"}}}
+    structured = {"a": "a" * 22 + "b"}  # a second or more, were it held against the pattern
+    answer = {"result": {"content": [], "structuredContent": structured}}
+    with trio.fail_after(30):
+        async with the_tools(declaring({**TOOL, "outputSchema": pattern}, answer=answer)) as tools:
+            assert await tools["t"].run(Call(), {}) == structured

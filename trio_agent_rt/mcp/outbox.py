@@ -1,14 +1,17 @@
-"""What goes to a server, so that nobody waits for the server to read it.
+"""What goes between a server and the SDK, so that nobody waits for the server.
 
-Requests that come from a server are answered here as well, at once and only as long as it
-reads the answers: the SDK has a Trio task wait for each answer to be sent, and a server that
-asks without end would have it start them without end.
+Messages to it wait here to be read. Requests that come from it are answered here, at once and
+only as long as it reads the answers: the SDK has a Trio task wait for each answer to be sent,
+and a server that asks without end would have it start them without end. Schemas of what its
+tools give are taken out: the SDK holds results against them in the event loop, and a regular
+expression in one may take for ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import anyio
 import trio
@@ -17,7 +20,7 @@ from mcp import types
 from mcp.client import Transport
 from mcp.shared.message import SessionMessage
 
-__all__ = ["OUTBOX_MESSAGES", "Streams", "answered", "with_outbox"]
+__all__ = ["OUTBOX_MESSAGES", "Streams", "dealt_with", "with_outbox"]
 
 OUTBOX_MESSAGES = 64
 """What may wait to be read by a server, so that no call waits to tell it of its cancel."""
@@ -31,9 +34,13 @@ Streams = tuple[
 """What comes from a server, and what goes to it."""
 
 
-def answered(message: types.JSONRPCMessage, outbox: MemoryObjectSendStream[SessionMessage]) -> bool:
-    """Whether it is a request, which has been dealt with: a ping is answered, all else is not
+def dealt_with(
+    message: types.JSONRPCMessage, outbox: MemoryObjectSendStream[SessionMessage]
+) -> bool:
+    """Whether it is a request, and nothing for the SDK: a ping is answered, all else is not
     supported. No answer goes to a server that does not read them."""
+    if isinstance(message, types.JSONRPCResponse):
+        _leave_out_output_schemas(message.result)
     if not isinstance(message, types.JSONRPCRequest):
         return False
     if outbox.statistics().current_buffer_used >= _ANSWERS:
@@ -47,6 +54,13 @@ def answered(message: types.JSONRPCMessage, outbox: MemoryObjectSendStream[Sessi
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # it is about to end
         outbox.send_nowait(SessionMessage(answer))
     return True
+
+
+def _leave_out_output_schemas(result: dict[str, Any]) -> None:
+    listed: object = result.get("tools")
+    for each in cast("list[object]", listed) if isinstance(listed, list) else ():
+        if isinstance(each, dict):
+            cast("dict[str, object]", each).pop("outputSchema", None)
 
 
 @asynccontextmanager
@@ -68,7 +82,7 @@ async def with_outbox(transport: Transport) -> AsyncGenerator[Streams]:
             try:
                 with came:
                     async for each in theirs:
-                        if isinstance(each, Exception) or not answered(each.message, outbox):
+                        if isinstance(each, Exception) or not dealt_with(each.message, outbox):
                             await came.send(each)
                         else:
                             await trio.lowlevel.checkpoint()

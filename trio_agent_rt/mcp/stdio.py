@@ -27,7 +27,7 @@ from ..agent.stopping import Command
 from ..agent.stopping.group import ProcessGroup
 from ..agent.stopping.pipes import Outlet
 from ..agent.stopping.processes import start_program
-from .outbox import OUTBOX_MESSAGES, Streams, answered
+from .outbox import OUTBOX_MESSAGES, Streams, dealt_with
 from .target import Program
 
 __all__ = ["ProgramServer"]
@@ -146,7 +146,7 @@ class ProgramServer:
             # Nothing else here waits when there is nothing but noise.
             await trio.lowlevel.checkpoint()
             return
-        if answered(message, outbox):
+        if dealt_with(message, outbox):
             await trio.lowlevel.checkpoint()
         else:
             await came.send(SessionMessage(message))
