@@ -65,8 +65,8 @@ async def open_mcp_tools(
             being asked. All others need a confirmation.
         connect_timeout: seconds in which it must have told its tools.
         max_result_chars: how much of a result is kept, in characters of JSON, roughly.
-        max_message_bytes: the longest message from a command; one that sends a longer one
-            is ended.
+        max_message_bytes: the longest message from a command or a URL; a server that sends
+            a longer one is ended, or left. A transport of yours has bounds of its own.
 
     Raises:
         ToolServerFailed: when there is no such server, it ends or does not answer in time,

@@ -47,7 +47,7 @@ from ..options import (
     token_of,
 )
 from ..view import write_out
-from .mcp_servers import tools_of_servers
+from .mcp_servers import add_mcp_options, tools_of_servers
 from .serve_log import ToldAgent, ToldStop, log_to_stderr
 
 __all__ = ["add_serve", "serve"]
@@ -97,14 +97,7 @@ def add_serve(add_parser: AddParser) -> None:
         "_API_KEY, _TOKEN, _SECRET, _PASSWORD and the like; otherwise the name stands in their "
         "place",
     )
-    parser.add_argument(
-        "--mcp",
-        metavar="SERVER",
-        action="append",
-        default=[],
-        help="a command or an http(s) URL of an MCP server whose tools the agent has as well, in "
-        "the category mcp (needs the extra trio_agent_rt[mcp]); more than once for several",
-    )
+    add_mcp_options(parser)
     parser.add_argument(
         "--busy",
         choices=get_args(BusyPolicy),
@@ -186,7 +179,10 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
     redaction = None if options.no_redaction else Redaction.of_environment()
     model = RedactedLLM(llm, redaction) if redaction else llm
     stop = ToldStop(interrupts)
-    async with llm, tools_of_servers(options.mcp) as more:
+    servers = tools_of_servers(
+        options.mcp, taken=[each.name for each in tools], trust_hints=options.trust_mcp_hints
+    )
+    async with llm, servers as more:
         try:
             tools = ToolSet([*tools, *more])
             auto_confirm = auto_confirmed(options.auto_confirm, tools.tools)

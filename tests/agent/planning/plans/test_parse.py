@@ -46,7 +46,12 @@ FREE = Tool(
     parameters={"type": "object", "additionalProperties": True},
     function=_anything,
 )
-BARE = Tool(name="bare", description="Takes nothing.", parameters={}, function=_anything)
+BARE = Tool(
+    name="bare",
+    description="Takes nothing.",
+    parameters={"type": "object", "additionalProperties": False},
+    function=_anything,
+)
 TOOLS = ToolSet((read, write, FREE, BARE))
 
 
