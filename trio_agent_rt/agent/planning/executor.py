@@ -19,7 +19,7 @@ import trio
 
 from ...errors import PlanError, StepTimeout, ToolError
 from ..confirming import ConfirmationPolicy
-from ..failures import describe_error, is_under_cancel, refusal_in
+from ..failures import describe_error, is_definite, is_under_cancel, refusal_in
 from ..llm import LLMClient
 from ..run import TaskRun
 from ..step import Step
@@ -190,7 +190,7 @@ class Executor:
                 if refusal is not None:
                     raise refusal from None
                 # Under a cancel nothing is tried again, and what a tool raised is kept.
-                if shown.retries >= job.retries or is_under_cancel():
+                if shown.retries >= job.retries or is_definite(exc) or is_under_cancel():
                     raise
                 shown.retry(exc)
             doubled = self.retry_delay * 2.0 ** min(shown.retries - 1, 100)
