@@ -10,7 +10,7 @@ import trio.testing
 
 from tests.agent.planning.work import Workshop, failing, hang, planned
 from tests.agent.stage import NO, Stage
-from trio_agent_rt.agent import Executor, TaskRun, ToolCall, ToolSet, ToolStep, tool
+from trio_agent_rt.agent import Executor, TaskRun, ToolCall, ToolSet, ToolStep
 from trio_agent_rt.agent.failures import describe_error
 from trio_agent_rt.errors import PlanError, ToolError
 from trio_agent_rt.protocol import (
@@ -278,34 +278,6 @@ async def test_a_tool_that_may_be_retried_is_twice_whatever_the_plan_says(
     stage = shop.stage(steps := [planned("a")], retryable=True)
     await shop.play(steps, stage)
     assert shop.calls["a"] == 3
-
-
-async def test_what_says_that_trying_again_changes_nothing_is_not_tried_again(
-    autojump_clock: Clock,
-) -> None:
-    refused = ToolError("it may not be asked", retryable=False)
-    shop = Workshop({"a": failing(ToolError("busy"), refused)})
-    stage = shop.stage(steps := [planned("a", max_retries=5)], retryable=True)
-    await shop.play(steps, stage)
-    assert shop.calls["a"] == 2
-    assert [(each.error, each.will_retry) for each in stage.all(StepFailed)] == [
-        ("busy", True),
-        ("it may not be asked", False),
-    ]
-
-
-async def test_arguments_that_do_not_fit_are_not_tried_again(autojump_clock: Clock) -> None:
-    @tool(retryable=True)
-    async def a(call: ToolCall, number: int) -> int:
-        """Give it back."""
-        await trio.lowlevel.checkpoint()
-        return number
-
-    shop = Workshop()
-    stage = Stage(tools=[a])
-    await shop.play([planned("a", arguments={"number": "many"}, max_retries=5)], stage)
-    assert "Expected `int`" in shop.errors["a"]
-    assert [each.will_retry for each in stage.all(StepFailed)] == [False]
 
 
 async def test_the_delay_stays_finite_after_any_number_of_retries(autojump_clock: Clock) -> None:
