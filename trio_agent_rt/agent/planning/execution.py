@@ -110,16 +110,19 @@ def _elsewhere(value: object) -> int:
 
 def _inside(value: object) -> Iterator[Collection[object]]:
     """What a value holds, whatever of it the value shows."""
+    if type(value) not in _USUAL:
+        yield from _attributes(value)
     if isinstance(value, dict | MappingProxyType):
-        fields = cast("dict[object, object]", value)
+        fields = cast("Mapping[object, object]", value)
         yield fields.keys()
         yield fields.values()
     elif isinstance(value, _CONTAINERS):
         yield cast("Collection[object]", value)
-    if type(value) in _USUAL:
-        return
+
+
+def _attributes(value: object) -> Iterator[Collection[object]]:
     fields = getattr(value, "__dict__", None)
-    if type(fields) is dict and not isinstance(value, type):
+    if type(fields) is dict:
         yield cast("dict[str, object]", fields).values()
     slots = [
         getattr(value, name)
