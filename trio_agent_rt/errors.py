@@ -199,7 +199,17 @@ class PlanError(TaskError):
 
 
 class ToolError(TaskError):
-    """A tool could not do its work; the text says why, for people and for models."""
+    """A tool could not do its work; the text says why, for people and for models.
+
+    Args:
+        retryable: whether the same call may go well in a moment. A tool says no when it
+            knows better: what it was asked for is not allowed, or there is no such thing.
+            A step is then not tried again, whatever its plan says.
+    """
+
+    def __init__(self, *args: object, retryable: bool = True) -> None:
+        super().__init__(*args)
+        self.retryable = retryable
 
 
 class StepTimeout(TaskError):

@@ -146,6 +146,38 @@ async def test_a_host_that_others_can_reach_anonymously_gets_a_warning(tmp_path:
     assert "there is no authentication" in (tmp_path / "err").read_text()
 
 
+@pytest.mark.parametrize("name", ["code", "code_execute"])
+async def test_code_that_nobody_is_asked_about_gets_a_warning(tmp_path: Path, name: str) -> None:
+    async with start_server("--enable-code", "--auto-confirm", name, cwd=tmp_path):
+        pass
+    log = (tmp_path / "err").read_text()
+    assert "WARNING --auto-confirm: nobody is asked before code_execute runs" in log
+
+
+async def test_code_that_people_are_asked_about_gets_none(tmp_path: Path) -> None:
+    async with start_server("--enable-code", "--auto-confirm", "files", cwd=tmp_path):
+        pass
+    assert "WARNING" not in (tmp_path / "err").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--allow-anonymous",), "whoever can connect could run programs here"),
+        (("--host", "0.0.0.0", "--allow-anonymous"), "whoever can connect could run programs"),
+        (("--host", "0.0.0.0"), "in --token-env (with --enable-code there is no other way)"),
+    ],
+)
+async def test_nobody_unknown_may_run_code(
+    tmp_path: Path, options: tuple[str, ...], complaint: str
+) -> None:
+    ports = ("--port", "0", "--http-port", "0")
+    unasked = ("--enable-code", "--auto-confirm", "code")
+    done = await run_program("serve", *ports, *unasked, *options, cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert complaint in done.err
+
+
 async def test_only_whoever_has_the_token_may_connect(tmp_path: Path) -> None:
     token = secrets.token_urlsafe()
     options = ("--host", "0.0.0.0", "--token-env", "OURS")

@@ -64,8 +64,8 @@ class RealtimeAgent:
             its owner may attach to a session, and in a room everybody may do everything.
         limits: what peers may have and how long they are waited for, or None for the
             defaults of `Limits`.
-        redaction: secrets that neither viewers nor models are shown, for example
-            `Redaction.of_environment()`, or None for none. What flows from step to step
+        redaction: secrets that neither viewers nor the models of a `PlanningAgent` are shown,
+            for example `Redaction.of_environment()`, or None for none. What flows from step to step
             stays whole, and so does what `RunningTask.result` gives.
 
     From the cancel or the end of the block to the return it takes at most

@@ -13,11 +13,11 @@ from typing import get_args
 
 import trio
 
-from ...agent import ToolSet, create_agent
+from ...agent import AutoConfirm, ToolSet, create_agent
 from ...agent.tools import default_tools
 from ...errors import Exposed
 from ...events import Redaction
-from ...llm import RedactedLLM, create_llm
+from ...llm import create_llm
 from ...realtime import BusyPolicy, Limits, RealtimeAgent
 from ...transports import (
     BearerTokens,
@@ -177,7 +177,6 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
     except ValueError as exc:
         raise Complaint(str(exc)) from None
     redaction = None if options.no_redaction else Redaction.of_environment()
-    model = RedactedLLM(llm, redaction) if redaction else llm
     stop = ToldStop(interrupts)
     servers = tools_of_servers(
         options.mcp, taken=[each.name for each in tools], trust_hints=options.trust_mcp_hints
@@ -188,10 +187,11 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
             auto_confirm = auto_confirmed(options.auto_confirm, tools.tools)
         except ValueError as exc:
             raise Complaint(str(exc)) from None
+        _warn_of_code(auto_confirm, tools)
         async with RealtimeAgent(
             ToldAgent(
                 create_agent(
-                    llm=model,
+                    llm=llm,
                     tools=tools,
                     auto_confirm=auto_confirm,
                     planning_timeout=planning_timeout(llm),
@@ -240,10 +240,15 @@ async def _serve_and_tell(
         except OSError as exc:
             complaint = Complaint(exc.strerror or str(exc), ExitCode.UNAVAILABLE)
         except Exposed:
+            else_what = (
+                " (with --enable-code there is no other way)"
+                if options.enable_code
+                else ", or give --allow-anonymous if whoever can connect may use the agent"
+            )
             complaint = Complaint(
                 f"--host: other machines can connect to {options.host}, and nobody would be asked "
-                "who they are; name the environment variable with a token in --token-env, or give "
-                "--allow-anonymous if whoever can connect may use the agent"
+                "who they are; name the environment variable with a token in --token-env"
+                f"{else_what}"
             )
         except ValueError as exc:
             complaint = Complaint(str(exc))
@@ -251,6 +256,24 @@ async def _serve_and_tell(
             _tell(addresses, options, model)
     if complaint is not None:
         raise complaint
+
+
+def _warn_of_code(auto_confirm: AutoConfirm | None, tools: ToolSet) -> None:
+    if auto_confirm is None:
+        return
+    unasked = [
+        each.name
+        for each in tools
+        if each.category == "code"
+        and (each.name in auto_confirm.tools or each.category in auto_confirm.categories)
+    ]
+    if unasked:
+        _log.warning(
+            "--auto-confirm: nobody is asked before %s runs what the model has written, as you: it "
+            "can read, write and send whatever you can. Whoever can submit a task, and whoever "
+            "has written a page or a file that the model reads, can so run programs here",
+            ", ".join(unasked),
+        )
 
 
 def _sse_options(options: argparse.Namespace, context: ssl.SSLContext | None) -> SSEOptions | None:
