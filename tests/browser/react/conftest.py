@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import REPOSITORY
+from tests.docs.pages import REPOSITORY, blocks
 from tests.programs import find_program, miss
+
+(DOCUMENTED,) = (
+    each.code for each in blocks(REPOSITORY / "docs" / "howto" / "react.md") if each.kind == "react"
+)
+"""The page that asks for tickets."""
 
 NEEDED = (20, 19)
 """The oldest Node.js that Vite runs on."""
@@ -37,9 +42,26 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def built(project: Path) -> Path:
     """The folder with the built page."""
-    built = _run(find_program("npm", package="npm"), "run", "build", cwd=project)
-    assert built.returncode == 0, built.stdout + built.stderr
-    return project / "dist"
+    return _build(project, "dist")
+
+
+@pytest.fixture(scope="session")
+def built_with_tickets(project: Path, built: Path) -> Path:
+    """The folder with the page that the documentation shows."""
+    main = project / "src" / "main.jsx"
+    shipped = main.read_text(encoding="utf-8")
+    try:
+        main.write_text(DOCUMENTED, encoding="utf-8")
+        return _build(project, "dist-tickets")
+    finally:
+        main.write_text(shipped, encoding="utf-8")
+
+
+def _build(project: Path, folder: str) -> Path:
+    npm = find_program("npm", package="npm")
+    done = _run(npm, "run", "build", "--", f"--outDir={folder}", cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project / folder
 
 
 def _run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator
+import mimetypes
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,22 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import BrowserContext, Page
 
-__all__ = ["AGENT", "Scene", "agent_server", "confirm_box", "on_stage", "start_page", "submit"]
+__all__ = [
+    "AGENT",
+    "TICKETS",
+    "Scene",
+    "agent_server",
+    "confirm_box",
+    "on_stage",
+    "start_page",
+    "submit",
+]
 
 AGENT = "ws://127.0.0.1:8080/ws"
 """Where the page looks for the agent unless it is told something else."""
+
+TICKETS = "http://127.0.0.1:8081"
+"""The same of the page that asks for tickets."""
 
 
 def one_room(request: Request, principal: Principal) -> str:
@@ -41,21 +54,28 @@ def agent_server(nursery: trio.Nursery, realtime: RealtimeAgent, origin: str) ->
 
 
 async def start_page(
-    nursery: trio.Nursery, realtime: RealtimeAgent, built: Path, agent: Callable[[], str]
+    nursery: trio.Nursery,
+    realtime: RealtimeAgent,
+    built: Path,
+    addresses: Callable[[], Mapping[str, str]],
 ) -> str:
     """Serve the page; gives its origin.
 
     Args:
-        agent: the address of the agent, once the page is asked for.
+        addresses: what stands where in the page, once it is asked for: the ports are not
+            those that it was built with.
     """
-    site = QuartTrio(__name__, static_folder=str(built / "assets"), static_url_path="/assets")
-    source = (built / "index.html").read_text(encoding="utf-8")
-    assert AGENT in source
+    site = QuartTrio(__name__, static_folder=None)
 
-    async def index() -> Response:
-        return Response(source.replace(AGENT, agent()), content_type="text/html; charset=utf-8")
+    async def file(path: str = "index.html") -> Response:
+        text = (built / path).read_text(encoding="utf-8")
+        for written, present in addresses().items():
+            text = text.replace(written, present)
+        kind, _ = mimetypes.guess_type(path)
+        return Response(text, content_type=f"{kind}; charset=utf-8")
 
-    site.add_url_rule("/", view_func=index)
+    site.add_url_rule("/", view_func=file)
+    site.add_url_rule("/<path:path>", view_func=file)
     address = await nursery.start(functools.partial(serve_app, site, realtime, port=0))
     return address.url
 
@@ -84,11 +104,11 @@ class Scene:
 async def on_stage(built: Path, agent: Any, **options: Any) -> AsyncGenerator[Scene]:
     """The page in front of that agent, served as it is while a `RealtimeAgent` lives."""
     async with RealtimeAgent(agent, **options) as realtime, trio.open_nursery() as nursery:
-        address = ""
-        origin = await start_page(nursery, realtime, built, lambda: address)
+        addresses: dict[str, str] = {}
+        origin = await start_page(nursery, realtime, built, lambda: addresses)
         server = agent_server(nursery, realtime, origin)
         await server.start()
-        address = f"ws://127.0.0.1:{server.port}/ws"
+        addresses[AGENT] = f"ws://127.0.0.1:{server.port}/ws"
         yield Scene(realtime, server, origin)
         nursery.cancel_scope.cancel()
 

@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from tests.browser.react.stage import (
+    AGENT,
     Scene,
     agent_server,
     confirm_box,
@@ -190,7 +191,9 @@ async def test_after_a_server_that_forgot_everything_it_takes_the_next_task(buil
     baker = Baker()
     async with RealtimeAgent(baker) as site, trio.open_nursery() as nursery:
         port = 0
-        origin = await start_page(nursery, site, built, lambda: f"ws://127.0.0.1:{port}/ws")
+        origin = await start_page(
+            nursery, site, built, lambda: {AGENT: f"ws://127.0.0.1:{port}/ws"}
+        )
 
         async def one_life(scope: trio.CancelScope, *, task_status: trio.TaskStatus[int]) -> None:
             with scope:
