@@ -2,6 +2,7 @@ import { AgentPanel } from "@gtc-tech/agent-core-ui";
 import "@gtc-tech/agent-core-ui/style.css";
 import { useState } from "react";
 import { createRoot } from "react-dom/client";
+import "./page.css";
 
 const address = document.querySelector("meta[name=agent]").content;
 

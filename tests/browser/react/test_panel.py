@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hang_guard(120)
 
 
+IN_SIGHT = """() => {
+  const [question, list] = [".agent-log-entry.warn", ".agent-logs"].map(
+    (selector) => document.querySelector(selector).getBoundingClientRect());
+  return question.top >= list.top && question.bottom <= list.bottom;
+}"""
+
+
 def let_bake(baker: Baker) -> None:
     """From the thread of the browser: nothing holds the baker up any more."""
     for may_go_on in baker.may_go_on.values():
@@ -65,8 +72,9 @@ async def test_it_shows_a_task_step_by_step_and_its_question_is_answered_with_ye
             let_bake(baker)
             confirm_box(page)
             assert statuses(page) == ["success", "success", "running"]
-            # The question itself stands in its log alone.
-            assert "可以装盒吗?" in page.inner_text(".agent-logs")
+            # The question itself stands in its log alone, which follows what is new.
+            assert "可以装盒吗?" in page.inner_text(".agent-log-entry.warn")
+            page.wait_for_function(IN_SIGHT)
             page.click("text=确认继续")
             expect_end(page, "任务完成", "一条面包")
             assert statuses(page) == ["success"] * 3
