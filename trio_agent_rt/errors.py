@@ -109,6 +109,9 @@ class _CodedError(AgentRTError):
 class ProtocolError(_CodedError):
     """A message that breaks the wire contract; `code` names how."""
 
+    message_type: str | None = None
+    """The `type` of the message, when it had a readable one."""
+
 
 class BadJSON(ProtocolError):
     """The text is not JSON."""

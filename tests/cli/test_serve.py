@@ -17,7 +17,7 @@ import trustme
 from trio_agent_rt.cli.opening import CleanFormatter
 from trio_agent_rt.clients import open_websocket_client
 from trio_agent_rt.errors import ConnectFailed, ConnectionRejected
-from trio_agent_rt.protocol import StepProgressed
+from trio_agent_rt.protocol import StepProgressed, StepStarted
 
 from .processes import a_moment, environment, run_program, start_server, written
 
@@ -245,3 +245,21 @@ async def test_an_mcp_server_that_cannot_be_used_is_named(
     done = await run_program("serve", "--mcp", server, cwd=tmp_path)
     assert done.code == code
     assert complaint in done.complaint
+
+
+async def test_with_one_session_who_comes_without_a_position_is_told_what_goes_on(
+    tmp_path: Path,
+) -> None:
+    async with start_server("--one-session", cwd=tmp_path) as (_, url):
+        async with open_websocket_client(url) as client:
+            task = await client.submit("wait 60 seconds")
+        async with open_websocket_client(url) as another:
+            assert another.session_id == client.session_id
+            started: set[str | None] = set()
+            with trio.fail_after(20):
+                async for event in another.events():
+                    if isinstance(event, StepStarted):
+                        started.add(event.task_id)
+                        break
+            assert started == {task.id}
+            await another.task(task.id).cancel()

@@ -11,6 +11,7 @@ A comment on the line before a block says what a test does with it:
 <!-- test: event -->          JSON that a server sends
 <!-- test: plan -->           JSON of a plan
 <!-- test: page -->           JavaScript of a page; see tests/browser
+<!-- test: react -->         a page's src/main.jsx; see tests/browser/react
 <!-- test: nginx -->          a configuration of nginx; see tests/nginx
 ```
 

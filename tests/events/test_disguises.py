@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -159,13 +158,11 @@ def test_a_secret_is_masked_where_it_has_become_a_number() -> None:
         assert "8812345678" not in str(redaction.event(event))
 
 
-def test_a_long_text_takes_a_time_in_proportion() -> None:
-    def took(text: str) -> float:
-        began = time.perf_counter()
-        REDACTION.text(text)
-        REDACTION.held_back(text)
-        return time.perf_counter() - began
-
-    for hostile in ("-----BEGIN\\n", "%73%", "\\\\\\u0073", "12345\\", "ss … ", "+ %20"):
-        short, long = (min(took(hostile * many) for _ in range(3)) for many in (1000, 10_000))
-        assert long < 50 * short + 0.05, hostile
+@pytest.mark.parametrize(
+    "hostile", ["-----BEGIN\\n", "%73%", "\\\\\\u0073", "12345\\", "ss … ", "+ %20"]
+)
+def test_a_long_hostile_text_is_read_to_its_end(hostile: str) -> None:
+    """Were the time not in proportion to the length, this would take hours."""
+    text = hostile * 100_000
+    assert REDACTION.text(text)
+    REDACTION.held_back(text)

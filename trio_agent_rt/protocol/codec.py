@@ -186,17 +186,19 @@ def decode_command(text: str | bytes) -> m.Command:
         BadMessage: when a field is missing or of the wrong kind; the text names it.
         UnknownMessageType: when the type is not in the contract.
 
-    Each carries the message's `request_id` if that much could be read.
+    Each carries the message's `request_id` and its type if that much could be read.
     """
+    message_type: str | None = None
     try:
         envelope = _envelope(_command_envelope, text)
+        message_type = envelope.type
         cls = _COMMANDS.get(envelope.type)
         if cls is None:
             known = ", ".join(sorted(_COMMANDS))
             raise UnknownMessageType(f"type: expected one of {known}, got {envelope.type[:64]!r}")
         return cls(request_id=envelope.request_id, **decode_fields(cls, envelope.data))
     except ProtocolError as exc:
-        exc.request_id = _request_id(text)
+        exc.request_id, exc.message_type = _request_id(text), message_type
         raise
 
 

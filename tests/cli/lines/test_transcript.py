@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from trio_agent_rt.cli.lines import Line, Transcript
@@ -172,3 +173,11 @@ def test_a_giant_plan_and_a_giant_question_are_cut() -> None:
     assert _lines(plan, each=False)[-1] == ("pending", "and 940 more steps")
     assert _lines(asked, each=False)[-1] == ("text", "(888 more lines)")
     assert all(len(text) < 2100 for _, text in _lines(plan, asked, each=True))
+
+
+def test_a_start_that_is_told_again_beside_a_question_is_no_line_of_its_own() -> None:
+    again = attrs.evolve(START, replay=True)
+    kinds = [kind for kind, _ in _lines(PLAN, START, again, each=True)]
+    assert kinds.count("start") == 1
+    kinds = [kind for kind, _ in _lines(PLAN, again, each=True)]
+    assert kinds.count("start") == 1, "but in a catch-up it is"

@@ -18,10 +18,11 @@ from ...agent.tools import default_tools
 from ...errors import Exposed
 from ...events import Redaction
 from ...llm import create_llm
-from ...realtime import BusyPolicy, Limits, RealtimeAgent
+from ...realtime import BusyPolicy, Limits, Principal, RealtimeAgent
 from ...transports import (
     BearerTokens,
     Cors,
+    Request,
     ServerAddresses,
     SSEOptions,
     WebSocketOptions,
@@ -111,6 +112,12 @@ def add_serve(add_parser: AddParser) -> None:
         default=30.0,
         help="seconds that a session is kept when nobody watches it, before its tasks are "
         "cancelled; none lets them finish; default: 30",
+    )
+    parser.add_argument(
+        "--one-session",
+        action="store_true",
+        help="show everybody the same session and its tasks, also whoever comes back without "
+        "saying where they were: a panel that knows no sessions, a page that was reloaded",
     )
     parser.add_argument(
         "--drain-timeout",
@@ -235,6 +242,7 @@ async def _serve_and_tell(
                     authenticate=authenticate,
                     allow_anonymous=options.allow_anonymous,
                     cors=cors,
+                    choose_session=_the_one_session if options.one_session else None,
                 )
             )
         except OSError as exc:
@@ -274,6 +282,10 @@ def _warn_of_code(auto_confirm: AutoConfirm | None, tools: ToolSet) -> None:
             "has written a page or a file that the model reads, can so run programs here",
             ", ".join(unasked),
         )
+
+
+def _the_one_session(request: Request, principal: Principal) -> str:
+    return "shared"
 
 
 def _sse_options(options: argparse.Namespace, context: ssl.SSLContext | None) -> SSEOptions | None:
