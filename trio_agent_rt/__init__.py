@@ -22,6 +22,7 @@ from .clients import (
     AgentClient,
     ClientTask,
     Reconnect,
+    list_sessions,
     open_sse_client,
     open_websocket_client,
 )
@@ -152,6 +153,7 @@ __all__ = [
     "create_agent",
     "create_llm",
     "default_tools",
+    "list_sessions",
     "open_sse_client",
     "open_websocket_client",
     "serve",

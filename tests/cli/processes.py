@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -114,16 +114,26 @@ class Terminal:
         """Type at its keyboard; `\\x03` is Ctrl-C."""
         os.write(self._fd, text.encode())
 
+    def resize(self, rows: int, columns: int) -> None:
+        """Make it larger or smaller, and tell the program."""
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
+
     async def shows(self, text: str) -> None:
         """Wait until it has shown a text, after the one that was waited for last."""
+        await self.shows_match(re.escape(text))
+
+    async def shows_match(self, pattern: str) -> None:
+        """Wait until it has shown what a regular expression finds, after that."""
+        wanted = re.compile(pattern)
         with trio.move_on_after(PATIENCE):
-            while (at := self.text.find(text, self._read_to)) < 0:
+            while (found := wanted.search(self.text, self._read_to)) is None:
                 if not await self._read():
                     break
             else:
-                self._read_to = at + len(text)
+                self._read_to = found.end()
                 return
-        raise AssertionError(f"{text!r} was not shown, but:\n{self.text}")
+        raise AssertionError(f"{pattern!r} was not shown, but:\n{self.text}")
 
     async def ends(self) -> int:
         """Wait until the program has ended; gives its exit code."""
@@ -157,12 +167,13 @@ async def in_terminal(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     size: tuple[int, int] = (24, 80),
+    program: Sequence[str] | None = None,
 ) -> AsyncGenerator[Terminal]:
-    """The program in a terminal of so many rows and columns."""
+    """The program, or another one, in a terminal of so many rows and columns."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     process = await trio.lowlevel.open_process(
-        command(*arguments),
+        command(*arguments) if program is None else [*program, *arguments],
         cwd=cwd,
         env=environment(env),
         stdin=slave,

@@ -75,6 +75,18 @@ def _told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
         (["submit", "http://127.0.0.1:1/sse", "x"], 3, "nothing listens at 127.0.0.1:1"),
         (["watch", "HTTP://127.0.0.1:1/sse"], 3, "nothing listens at 127.0.0.1:1"),
         (["watch", "ws://h/", "--token-env", "NO_SUCH"], 2, "has no variable NO_SUCH"),
+        (["tools", "ftp://h/"], 2, "begins with ws:// or wss://"),
+        (["tools", "http://127.0.0.1:1/sse"], 3, "nothing listens at 127.0.0.1:1"),
+        (["sessions", "http://127.0.0.1:1/sse"], 3, "nothing listens at 127.0.0.1:1"),
+        (["sessions", "ws://127.0.0.1:1/ws"], 2, "listed over HTTP"),
+        (["sessions", "nonsense"], 2, "begins with http:// or https://"),
+        (["cancel", "ws://127.0.0.1:1/ws"], 2, "required: --session"),
+        # An id may begin with a dash, and is no option then.
+        (["cancel", "ws://127.0.0.1:1/ws", "--session", "-x1"], 3, "nothing listens at"),
+        (["cancel", "ws://127.0.0.1:1/ws", "--session", "--json"], 2, "expected one argument"),
+        (["confirm", "ws://h/", "--session", "x", "--yes"], 2, "required: --step"),
+        (["confirm", "ws://h/", "--session", "x", "--step", "y"], 2, "--yes --no is required"),
+        (["completion", "tcsh"], 2, "invalid choice: 'tcsh'"),
         (["demo", "--file", "/no/such.csv"], 2, "cannot read '/no/such.csv'"),
     ],
 )

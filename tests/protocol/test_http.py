@@ -26,6 +26,7 @@ from trio_agent_rt.protocol import (
     GetState,
     GetTools,
     Ping,
+    SessionSummary,
     StatusChanged,
     SubmitTask,
     TaskCompleted,
@@ -34,9 +35,11 @@ from trio_agent_rt.protocol import (
     check_client_id,
     decode_http_answer,
     decode_http_command,
+    decode_http_sessions,
     encode_http_answer,
     encode_http_command,
     encode_http_failure,
+    encode_http_sessions,
     encode_http_success,
 )
 
@@ -290,3 +293,22 @@ def test_a_client_id_is_a_short_text(value: str) -> None:
 def test_what_cannot_be_a_client_id_is_refused(value: Any) -> None:
     with pytest.raises(BadMessage, match=r"^clientId: "):
         check_client_id(value)
+
+
+@given(st.lists(of_class(SessionSummary), max_size=3))
+def test_a_list_of_sessions_comes_back_as_it_was(sessions: list[SessionSummary]) -> None:
+    assert list(decode_http_sessions(encode_http_sessions(sessions))) == sessions
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[]", "sessions: expected a list"),
+        (b'{"sessions": 1}', "sessions: expected a list"),
+        (b'{"sessions": [{}]}', "sessionId"),
+        (b'{"sessions": [{"sessionId": 1}]}', "sessionId"),
+    ],
+)
+def test_what_lists_no_sessions_is_told_with_the_field(body: bytes, said: str) -> None:
+    with pytest.raises(BadMessage, match=said):
+        decode_http_sessions(body)

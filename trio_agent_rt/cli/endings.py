@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     DONE = 0
     """It did what it was asked to; for `serve`: it was stopped, in good order."""
     TASK_FAILED = 1
-    """The task failed."""
+    """The task failed; or there was nothing to cancel, or no such question, any more."""
     USAGE = 2
     """Something about how it was called is wrong: an option, a URL, a file, a folder."""
     UNAVAILABLE = 3

@@ -25,7 +25,7 @@ from .view import (
     TerminalScreen,
 )
 
-__all__ = ["CleanFormatter", "invocation", "open_stage"]
+__all__ = ["CleanFormatter", "invocation", "open_stage", "output"]
 
 _NO_TERMINAL = {"", "dumb", "unknown"}
 """Values of TERM that promise nothing but lines."""
@@ -49,7 +49,7 @@ def open_stage(
     """
     keyboard = Keyboard.of_stdin()
     json = bool(getattr(options, "json", False))
-    out = _output(utf8=json)
+    out = output(utf8=json)
     prompts = out if out.isatty() and not json else sys.stderr
     screen: Screen
     if json:
@@ -68,7 +68,7 @@ def open_stage(
         yield Stage(screen, answers, interrupts)
 
 
-def _output(*, utf8: bool) -> TextIO:
+def output(*, utf8: bool) -> TextIO:
     """Standard output, which never fails for what a character is."""
     out: TextIO = sys.stdout
     reconfigure = getattr(out, "reconfigure", None)

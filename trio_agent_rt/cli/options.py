@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
@@ -28,6 +29,7 @@ __all__ = [
     "seconds",
     "seconds_or_none",
     "token_of",
+    "with_ids_joined",
     "words",
 ]
 
@@ -82,6 +84,25 @@ def words(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("the task is empty: say what to do")
     return text
+
+
+_IDS = {"--confirmation", "--session", "--step", "--task"}
+_OPTION = re.compile("-h|--[a-z-]+")
+
+
+def with_ids_joined(arguments: Sequence[str]) -> list[str]:
+    """Arguments in which no id that begins with a dash is taken for an option.
+
+    An id of a session is random: `--session -x3…` is as good as `--session=-x3…`.
+    """
+    joined: list[str] = []
+    for each in arguments:
+        is_id = each.startswith("-") and not _OPTION.fullmatch(each)
+        if joined and joined[-1] in _IDS and is_id:
+            joined[-1] += f"={each}"
+        else:
+            joined.append(each)
+    return joined
 
 
 def at_least_one(text: str) -> int:
@@ -153,13 +174,12 @@ def add_code_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_json_option(parser: argparse.ArgumentParser) -> None:
+def add_json_option(
+    parser: argparse.ArgumentParser,
+    what: str = "each message as one line of JSON, as it goes over the wire",
+) -> None:
     """`--json`."""
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="print each message as one line of JSON, as it goes over the wire",
-    )
+    parser.add_argument("--json", action="store_true", help=f"print {what}")
 
 
 def add_yes_option(parser: argparse.ArgumentParser) -> None:

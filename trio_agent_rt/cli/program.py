@@ -14,17 +14,20 @@ import trio
 
 from ..agent import kill_programs
 from .commands import add_run, add_serve, add_submit, add_watch
+from .commands.scripts import add_cancel, add_confirm, add_sessions, add_tools
+from .completion import RecordingParser, add_completion
 from .demo import add_demo
 from .endings import Complaint, ExitCode, OutputLost, complaint_of
 from .interrupts import Interrupts
 from .lines import clean
+from .options import with_ids_joined
 
 __all__ = ["main", "make_parser"]
 
 _EXIT_CODES = """\
 exit codes:
-  0    done: the task succeeded; the server was stopped in good order
-  1    the task failed
+  0    done: what was asked for; the task succeeded; the server was stopped in good order
+  1    the task failed; there was nothing to cancel or to answer any more
   2    wrong usage: an option, a URL, a file or a folder
   3    something needed is not there: the server, the port, the model's key or package
   4    the task was cancelled
@@ -35,7 +38,7 @@ server lets its tasks finish for a while. Twice ends at once.
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(RecordingParser):
     """A parser that complains in one sentence."""
 
     def error(self, message: str) -> NoReturn:
@@ -52,8 +55,19 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (add_demo, add_run, add_serve, add_submit, add_watch):
+    for add in (
+        add_demo,
+        add_run,
+        add_serve,
+        add_submit,
+        add_watch,
+        add_tools,
+        add_sessions,
+        add_cancel,
+        add_confirm,
+    ):
         add(commands.add_parser)
+    add_completion(commands.add_parser, commands.choices)
     return parser
 
 
@@ -70,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(OutputLost(OSError(errno.EBADF, "there is no standard output")))
     try:
         with Interrupts() as interrupts, interrupts.last_act(kill_programs):
-            options = make_parser().parse_args(arguments)
+            given = sys.argv[1:] if arguments is None else arguments
+            options = make_parser().parse_args(with_ids_joined(given))
             command = functools.partial(options.command, options, interrupts)
             return trio.run(interrupts.run, command)
     except Exception as exc:

@@ -3,7 +3,7 @@
 from .client import AgentClient
 from .connectors import Attachment, Connector, Link, LinkClosed, SSEConnector, WebSocketConnector
 from .following import ClientTask, EventStream
-from .opening import open_sse_client, open_websocket_client
+from .opening import list_sessions, open_sse_client, open_websocket_client
 from .reconnect import Reconnect
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Reconnect",
     "SSEConnector",
     "WebSocketConnector",
+    "list_sessions",
     "open_sse_client",
     "open_websocket_client",
 ]

@@ -238,6 +238,43 @@ class AgentClient:
             await self._session.wait_told_end(each.task_id)
         return receipts
 
+    async def answer(
+        self,
+        step_id: str,
+        *,
+        approved: bool,
+        reason: str | None = None,
+        task_id: str | None = None,
+        confirmation_id: str | None = None,
+    ) -> Outcome:
+        """Answer a question that was heard of elsewhere; returns what `ClientTask.confirm` does.
+
+        Args:
+            step_id: the step that asks.
+            approved: whether it may go on.
+            reason: for people.
+            task_id: its task, or None for the oldest task whose step of that id asks.
+            confirmation_id: the question's, or None for the one that is open when the
+                answer comes, whatever it asks.
+
+        Cancellation: the answer may or may not have arrived. Safe to retry.
+        """
+        self._check()
+        pending = self._commands.issue(
+            ConfirmStep(
+                step_id=step_id,
+                approved=approved,
+                reason=reason,
+                task_id=task_id,
+                confirmation_id=confirmation_id,
+            )
+        )
+        try:
+            outcome = (await self._answer(pending)).outcome
+        except (errors.UnknownStep, errors.UnknownTask):
+            return "unknown"
+        return "applied" if outcome == "already_decided" and pending.times_sent > 1 else outcome
+
     async def tools(self) -> Sequence[ToolInfo]:
         """What the agent can use.
 
@@ -270,22 +307,15 @@ class AgentClient:
         reason: str | None,
     ) -> Outcome:
         """What `ClientTask.confirm` and `ClientTask.reject` do."""
-        self._check()
-        step_id, question = (step, None) if isinstance(step, str) else (step.step_id, step)
-        pending = self._commands.issue(
-            ConfirmStep(
-                step_id=step_id,
-                approved=approved,
-                reason=reason,
-                task_id=task_id,
-                confirmation_id=None if question is None else question.confirmation_id,
-            )
+        if isinstance(step, str):
+            return await self.answer(step, approved=approved, reason=reason, task_id=task_id)
+        return await self.answer(
+            step.step_id,
+            approved=approved,
+            reason=reason,
+            task_id=task_id,
+            confirmation_id=step.confirmation_id,
         )
-        try:
-            outcome = (await self._answer(pending)).outcome
-        except (errors.UnknownStep, errors.UnknownTask):
-            return "unknown"
-        return "applied" if outcome == "already_decided" and pending.times_sent > 1 else outcome
 
     async def _ask(self, command: Command, *, bounded: bool = True) -> Acknowledged:
         self._check()

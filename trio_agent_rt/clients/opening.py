@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
-from ..protocol import Position
+from ..protocol import Position, SessionSummary
 from .client import AgentClient
 from .connectors import SSEConnector, WebSocketConnector
 from .connectors.dialing import Dial
 from .reconnect import Reconnect
 
-__all__ = ["open_sse_client", "open_websocket_client"]
+__all__ = ["list_sessions", "open_sse_client", "open_websocket_client"]
 
 
 def open_websocket_client(
@@ -130,4 +132,51 @@ def open_sse_client(
         command_timeout=command_timeout,
         max_command_bytes=max_command_bytes,
         max_buffered_events=max_buffered_events,
+    )
+
+
+async def list_sessions(
+    url: str,
+    *,
+    sessions_url: str | None = None,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    dial: Dial | None = None,
+    command_timeout: float = 30.0,
+    max_message_bytes: int = 64 * 1024 * 1024,
+) -> Sequence[SessionSummary]:
+    """The sessions that belong to whoever asks and have not ended, oldest first.
+
+    It is one HTTP request, and opens no session.
+
+    Args:
+        url: of the stream, as for `open_sse_client`.
+        sessions_url: where sessions are listed, if that is not `sessions` beside the stream.
+        command_timeout: how long it may take in all, in seconds.
+
+    The other arguments are those of `open_sse_client`.
+
+    Raises:
+        ConnectionRejected: when the server refuses: it does not know who asks (401), or
+            asks nobody who they are, and so tells nobody of the sessions of others (403).
+        ConnectFailed: when the server is not there, or not in time.
+        NotThisProtocol: when something else answers.
+        ValueError: when the URL or another argument makes no sense.
+
+    Cancellation: safe to retry.
+    """
+    connector = SSEConnector(
+        url=url,
+        task_url=sessions_url,
+        token=token,
+        headers=headers or {},
+        ssl_context=ssl_context,
+        dial=dial,
+        max_message_bytes=max_message_bytes,
+    )
+    # It needs httpx, which whoever speaks WebSocket does without.
+    listing = importlib.import_module(".listing", __package__)
+    return cast(
+        "Sequence[SessionSummary]", await listing.fetch_sessions(connector, command_timeout)
     )

@@ -7,6 +7,7 @@
 | `POST /confirm` | `ConfirmStep` | `outcome` |
 | `GET /tools` | `GetTools` | `tools` |
 | `GET /state` | `GetState` | `messages` |
+| `GET /sessions` | none: it is of no session | `sessions` |
 
 A body is the `data` of the same command over WebSocket, and the `clientId` of the stream
 that it belongs to. Any answer may have `messages` too: what a WebSocket would have been
@@ -23,6 +24,7 @@ import msgspec
 
 from ..errors import BadMessage
 from . import messages as m
+from ._schema import record_of
 from .codec import decode_event, decode_fields, decode_json, encode_command, encode_event
 
 __all__ = [
@@ -30,9 +32,11 @@ __all__ = [
     "check_client_id",
     "decode_http_answer",
     "decode_http_command",
+    "decode_http_sessions",
     "encode_http_answer",
     "encode_http_command",
     "encode_http_failure",
+    "encode_http_sessions",
     "encode_http_success",
 ]
 
@@ -56,6 +60,10 @@ HTTP_STATUSES: Mapping[str, int] = {
 MAX_CLIENT_ID_CHARS = 128
 """Four times what a server gives out."""
 
+_MAX_SUMMARY_CHARS = 4096
+"""Of each text in the summary of a session."""
+
+_SUMMARY = record_of(m.SessionSummary)
 _encode = msgspec.json.Encoder().encode
 _NO_CLIENT = "clientId: missing; it is in the first message of the stream (GET /sse)"
 
@@ -121,6 +129,31 @@ def encode_http_answer(answer: m.Acknowledged, messages: Iterable[m.Event] = ())
 def encode_http_success(fields: Mapping[str, Any]) -> bytes:
     """The body that gives what was asked for."""
     return _encode({"success": True, **fields})
+
+
+def encode_http_sessions(sessions: Iterable[m.SessionSummary]) -> bytes:
+    """The body that lists sessions."""
+    told = [_SUMMARY.to_wire(each, _MAX_SUMMARY_CHARS) for each in sessions]
+    return encode_http_success({"sessions": told})
+
+
+def decode_http_sessions(body: bytes) -> Sequence[m.SessionSummary]:
+    """The sessions that a body lists.
+
+    Raises:
+        BadJSON: when it is not JSON.
+        BadMessage: when it lists none; the text says why.
+    """
+    data = decode_json(body)
+    listed = cast("dict[str, Any]", data).get("sessions") if isinstance(data, dict) else None
+    if not isinstance(listed, list):
+        raise BadMessage("sessions: expected a list")
+    try:
+        return tuple(
+            m.SessionSummary(**_SUMMARY.from_wire(each)) for each in cast("list[Any]", listed)
+        )
+    except msgspec.ValidationError as exc:
+        raise BadMessage(f"sessions: {exc}") from None
 
 
 def encode_http_failure(message: str, code: str) -> bytes:

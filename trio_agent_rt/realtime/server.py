@@ -21,6 +21,7 @@ from ..protocol import (
     CustomEvent,
     Event,
     Position,
+    SessionSummary,
 )
 from .access import ANONYMOUS, Authorize, Principal, Tickets
 from .checks import check_at_least, check_counts, says_something
@@ -154,6 +155,10 @@ class RealtimeAgent:
     def session_ids(self) -> list[str]:
         """The ids of its sessions that have not ended, oldest first."""
         return [each.id for each in self._registry.sessions]
+
+    def sessions_of(self, owner: Principal) -> list[SessionSummary]:
+        """What belongs to `owner` and has not ended, oldest first."""
+        return [each.summary() for each in self._registry.sessions if each.owner == owner]
 
     @property
     def tasks(self) -> list[RunningTask]:
@@ -324,9 +329,7 @@ class RealtimeAgent:
     ) -> None:
         """Raise what `connect` would raise now: for who must answer before it attaches.
 
-        Args: see `connect`.
-
-        Raises: see `connect`; `SessionEnded`, an `UnknownSession`, tells that the session
+        Args, Raises: see `connect`; `SessionEnded`, an `UnknownSession`, tells that the session
             has ended for good, to nobody but whom it belonged to.
         """
         position = Position.parse(last_position) if last_position else None
@@ -356,14 +359,13 @@ class RealtimeAgent:
     def ask(self, command: Command, *, client_id: str, principal: Principal, size: int) -> Inquiry:
         """Carry out a command that came beside its client's connection. Never waits.
 
+        Its answer will be in what this returns: `await inquiry.wait()`.
+
         Args:
             command: what it asks for; its `request_id` is not needed.
             client_id: whose session it is for, as the peer wrote it.
             principal: on whose behalf the peer speaks.
             size: of the command, in bytes.
-
-        Returns:
-            Where its answer will be; `await inquiry.wait()`.
 
         Raises:
             CommandRefused: when it may or can not be done; `UnknownSession` when there is

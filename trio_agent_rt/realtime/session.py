@@ -36,6 +36,7 @@ from ..protocol import (
     Outcome,
     Plain,
     Position,
+    SessionSummary,
     TaskCompleted,
     to_jsonable,
 )
@@ -117,6 +118,17 @@ class Session:
     def connections(self) -> list[Connection]:
         """Who watches it."""
         return list(self._connections)
+
+    def summary(self) -> SessionSummary:
+        """It in a line, for its owner."""
+        status = self.view.status
+        return SessionSummary(
+            session_id=self.id,
+            state=status.state,
+            message=status.message,
+            tasks=[*self._tasks],
+            connections=len(self._connections),
+        )
 
     def publish(self, event: Event) -> None:
         """Give `event` its place in the log and to every viewer. Never waits."""

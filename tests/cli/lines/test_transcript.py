@@ -63,12 +63,25 @@ def _status(state: TaskState, message: str, *, cancelling: bool | None = None) -
 
 
 @pytest.mark.parametrize(
-    ("event", "kept"),
+    ("event", "line"),
     [
         (DONE, ("success", "Load (1.5 s, 3 attempts)")),
         (_failed("no\n\x1b[1mdisk"), ("failed", "Load: no disk")),
-        (_failed("busy", will_retry=True), ("retry", "Load: busy; trying again")),
         (_failed("cancelled"), ("cancelled", "Load: cancelled")),
+    ],
+)
+def test_how_a_step_ended_is_a_line_where_no_plan_is_drawn(
+    event: Event, line: tuple[str, str]
+) -> None:
+    assert _lines(PLAN, START, event, each=True)[-1] == line
+    assert _lines(PLAN, START, event, each=False) == []
+    assert _lines(START, event, each=False) == [line]  # it is in no plan
+
+
+@pytest.mark.parametrize(
+    ("event", "kept"),
+    [
+        (_failed("busy", will_retry=True), ("retry", "Load: busy; trying again")),
         (_status("executing", "Cancelling: x", cancelling=True), ("note", "Cancelling: x")),
         (GapOccurred(missed=3), ("note", "missed 3 events; what follows is the present state")),
         (
@@ -80,7 +93,9 @@ def _status(state: TaskState, message: str, *, cancelling: bool | None = None) -
     ],
 )
 @pytest.mark.parametrize("each", [True, False])
-def test_what_is_over_is_kept_in_both(event: Event, kept: tuple[str, str], each: bool) -> None:
+def test_what_the_plan_does_not_tell_is_kept_in_both(
+    event: Event, kept: tuple[str, str], each: bool
+) -> None:
     assert _lines(PLAN, START, event, each=each)[-1] == kept
 
 
@@ -96,12 +111,9 @@ def test_a_file_gets_a_line_for_everything_that_goes_on() -> None:
     ]
 
 
-def test_a_terminal_keeps_the_plan_and_the_end_of_the_output() -> None:
+def test_a_terminal_keeps_the_end_of_the_output_of_a_step() -> None:
     output = StepOutput(step_id="a", text="".join(f"{n}\n" for n in range(9)), task_id="t")
     assert _lines(PLAN, START, _progress(40), output, DONE, each=False) == [
-        ("text", "Plan of 2 steps"),
-        ("pending", "1. Load"),
-        ("pending", "2. Save (asks first)"),
         ("success", "Load (1.5 s, 3 attempts)"),
         ("more", "(4 lines before)"),
         *(("more", str(n)) for n in range(4, 9)),
@@ -121,30 +133,8 @@ def test_a_file_gets_progress_once_a_second_and_the_last() -> None:
 def test_a_plan_that_grows_tells_what_was_added() -> None:
     more = (*STEPS, PlanStep(id="c", name="Send"), PlanStep(id="d", name="Tell"))
     grown = PlanUpdated(plan=Plan(id="p", steps=more), task_id="t")
-    one = PlanUpdated(plan=Plan(id="p", steps=more[:3]), task_id="t")
     assert _lines(PLAN, grown, grown, each=True)[1:] == [("text", "added to the plan: Send · Tell")]
-    assert _lines(PLAN, grown, each=False)[3:] == [
-        ("text", "Added to the plan"),
-        ("pending", "3. Send"),
-        ("pending", "4. Tell"),
-    ]
-    # In a terminal, a step that was not planned shows itself when it runs.
-    assert _lines(PLAN, one, each=False)[3:] == []
-
-
-def test_a_catch_up_shows_where_the_steps_stand() -> None:
-    stand = (
-        PlanStep(id="a", name="A", status="success"),
-        PlanStep(id="b", name="B", status="failed"),
-        PlanStep(id="c", name="C", status="running"),
-    )
-    plan = PlanCreated(plan=Plan(id="p", steps=stand), task_id="t", replay=True)
-    assert [kind for kind, _ in _lines(plan, each=False)] == [
-        "text",
-        "success",
-        "failed",
-        "pending",
-    ]
+    assert _lines(PLAN, grown, each=False) == []  # it is drawn
 
 
 def test_the_answer_to_a_question_is_told() -> None:
@@ -156,23 +146,21 @@ def test_the_answer_to_a_question_is_told() -> None:
         ("question", "Load: Sure? Really?"),
         ("note", "Approved: Load"),
     ]
-    assert _lines(PLAN, START, waiting, asked, answered, each=False)[3:] == [
-        ("question", "Load"),
-        ("text", "Sure?"),
-        ("text", "Really?"),
+    # In a terminal it is shown when somebody is asked.
+    assert _lines(PLAN, START, waiting, asked, answered, each=False) == [
         ("note", "Approved: Load"),
     ]
 
 
-def test_a_giant_plan_and_a_giant_question_are_cut() -> None:
+def test_a_giant_plan_and_a_giant_question_are_one_line_each_in_a_file() -> None:
     steps = tuple(PlanStep(id=str(n), name=str(n)) for n in range(1000))
     plan = PlanCreated(plan=Plan(id="p", steps=steps), task_id="t")
     asked = ConfirmationRequested(
         step_id="0", step_name="0", reason="\n".join("x" * 900), expires_at=None, task_id="t"
     )
-    assert _lines(plan, each=False)[-1] == ("pending", "and 940 more steps")
-    assert _lines(asked, each=False)[-1] == ("text", "(888 more lines)")
-    assert all(len(text) < 2100 for _, text in _lines(plan, asked, each=True))
+    lines = _lines(plan, asked, each=True)
+    assert len(lines) == 2
+    assert all(len(text) < 2100 for _, text in lines)
 
 
 def test_a_start_that_is_told_again_beside_a_question_is_no_line_of_its_own() -> None:

@@ -70,10 +70,17 @@ def test_a_frame_is_never_wider_or_higher_than_its_place(
 
 
 def test_a_running_step_shows_progress_time_message_and_the_end_of_its_output() -> None:
-    rows = _draw(_running(["Load"], output="".join(f"{n}\n" for n in range(9)), message="half"))
+    rows = _draw(_running(["Load"], output="".join(f"{n}\n" for n in range(30)), message="half"))
     assert rows[0] == f"  ⠋ Load  {'━' * 8}{'─' * 12}  40 %  9.0 s  half"
-    assert rows[1:6] == [f"    │ {n}" for n in range(4, 9)]
-    assert "0 of 1 step · 10 s" in rows[6]
+    assert rows[1:15] == [f"    │ {n}" for n in range(16, 30)]
+    assert rows[15:] == ["⠋ 0 of 1 step · 10 s"]
+
+
+def test_the_end_of_a_line_that_is_being_written_is_in_sight() -> None:
+    rows = _draw(_running(["Write"], output="的" * 800 + "!"), attrs.evolve(FRAME, width=60))
+    assert len(rows) == 16
+    assert rows[1].strip("│ 的") == ""
+    assert rows[14].endswith("的!")
 
 
 def test_a_narrow_frame_has_the_number_without_the_bar() -> None:
@@ -82,9 +89,77 @@ def test_a_narrow_frame_has_the_number_without_the_bar() -> None:
     assert "40 %" in row
 
 
-def test_steps_beyond_the_eighth_are_counted() -> None:
-    rows = _draw(_running([str(n) for n in range(20)]))
-    assert rows[-2] == "  │ and 12 more steps"
+PLAN = [
+    PlanStep(id="all", name="All", type="parallel"),
+    PlanStep(id="a", name="A", parent_id="all"),
+    PlanStep(id="each", name="Each", type="loop", parent_id="all"),
+    PlanStep(id="x.1", name="X", parent_id="each", status="success", duration=300),
+    PlanStep(id="x.2", name="X", parent_id="each"),
+    PlanStep(id="b", name="B", parent_id="all", status="failed", error="no\ndisk"),
+    PlanStep(id="end", name="End", need_confirmation=True),
+]
+
+
+def _started(step_id: str) -> StepStarted:
+    return StepStarted(step_id=step_id, step_name=step_id, step_index=0, total_steps=9, task_id="t")
+
+
+def test_the_plan_is_a_tree_with_where_each_step_stands() -> None:
+    plan = PlanCreated(plan=Plan(id="p", steps=PLAN), task_id="t")
+    output = StepOutput(step_id="a", text="one", task_id="t")
+    started = [_started(each) for each in ("all", "a", "each", "x.2")]
+    assert _draw([plan, *started, output]) == [
+        "  ⠋ All         9.0 s",
+        "  ├─ ⠋ A        9.0 s",
+        "  │    │ one",
+        "  ├─ ⠋ Each     9.0 s",
+        "  │  ├─ ✓ 1. X (0.3 s)",
+        "  │  └─ ⠋ 2. X  9.0 s",
+        "  └─ ✗ B: no disk",
+        "  · End (asks first)",
+        "⠋ 2 of 7 steps · 10 s",
+    ]
+
+
+def test_what_runs_stays_in_sight_among_200_steps_and_the_rest_is_counted() -> None:
+    steps = [PlanStep(id=str(n), name=f"step {n}") for n in range(200)]
+    steps[7] = attrs.evolve(steps[7], status="failed", error="broken")
+    for n in (*range(7), *range(8, 120)):
+        steps[n] = attrs.evolve(steps[n], status="success", duration=0)
+    plan = PlanCreated(plan=Plan(id="p", steps=steps), task_id="t")
+    rows = _draw([plan, _started("120"), _started("150")], attrs.evolve(FRAME, height=12))
+    assert rows[:-1] == [
+        "  … 7 done",
+        "  ✗ step 7: broken",
+        "  … 112 done",
+        "  ⠋ step 120  9.0 s",
+        "  · step 121",
+        "  … 27 to do",
+        "  · step 149",
+        "  ⠋ step 150  9.0 s",
+        "  · step 151",
+        "  … 48 to do",
+    ]
+    assert rows[-1] == "⠋ 120 of 200 steps · 10 s"
+
+
+def test_in_ten_rows_the_step_that_runs_and_its_last_words_are_left() -> None:
+    steps = [PlanStep(id=str(n), name=f"step {n}") for n in range(30)]
+    plan = PlanCreated(plan=Plan(id="p", steps=steps), task_id="t")
+    output = StepOutput(step_id="20", text="".join(f"{n}\n" for n in range(9)), task_id="t")
+    frame = attrs.evolve(FRAME, width=40, height=10)
+    rows = _draw([plan, _started("20"), output], frame)
+    assert rows == [
+        "  … 19 to do",
+        "· step 19",
+        "⠋ step 20  9.0 s",
+        "  │ 5",
+        "  │ 6",
+        "  │ 7",
+        "  │ 8",
+        "  … 9 to do",
+        "⠋ 0 of 30 steps · 10 s",
+    ]
 
 
 def test_a_step_that_asks_has_a_question_mark() -> None:
@@ -97,7 +172,8 @@ def test_a_step_that_asks_has_a_question_mark() -> None:
 
 def test_the_last_row_says_what_is_wrong_before_anything_else() -> None:
     events = [*_running(["Load"]), StatusChanged(state="executing", message="Running", task_id="t")]
-    assert _draw(events)[-1].endswith("10 s · Running")
+    assert _draw(events)[-1] == "⠋ 0 of 1 step · 10 s"  # the tree says what runs
+    assert _draw(events[-1:])[-1].endswith("10 s · Running")
     assert "gone" in _draw(events, attrs.evolve(FRAME, hint="gone"))[-1]
     cancelling = StatusChanged(state="executing", message="Running", task_id="t", cancelling=True)
     assert _draw([*events, cancelling])[-1].endswith("cancelling")

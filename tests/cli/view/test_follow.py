@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import cast
 
 import pytest
 import trio
@@ -19,6 +20,7 @@ from trio_agent_rt.cli.interrupts import Interrupts
 from trio_agent_rt.cli.view import (
     Answers,
     Followable,
+    JsonScreen,
     Keyboard,
     PlainScreen,
     Policy,
@@ -135,6 +137,45 @@ async def test_a_question_is_answered(
     assert completed.outcome == outcome
     assert told in seen.text
     assert seen.answers.refused == ("said no" in told or "end of input" in told)
+
+
+async def ask_at_length(task: str, run: TaskRun) -> str:
+    async with run.step("Write") as step:
+        await step.confirm("\n".join(f"line {n}" for n in range(1400)))
+    return "written"
+
+
+@pytest.mark.parametrize(
+    ("typed", "outcome"),
+    [
+        (("y", "v", "y", "v", "y"), "succeeded"),
+        (("v", "view", "y"), "succeeded"),
+        (("n",), "failed"),
+        (("v", "n"), "failed"),
+    ],
+)
+async def test_nobody_says_yes_to_what_was_not_shown(typed: tuple[str, ...], outcome: str) -> None:
+    seen = _Seen("ask", *typed)
+    async with here(ask_at_length, "write") as task:
+        completed = await follow_task(task, stage=seen)
+    assert completed.outcome == outcome
+    assert ("line 1399\n" in seen.text) == (outcome == "succeeded")
+    assert seen.text.count("  │ line 199\n") == 1
+    first, _, _ = seen.text.partition("1,200 more lines hidden. Allow it? [v to see them, or n")
+    assert first.endswith("│ line 199\n  ")
+    if typed[0] == "y":
+        assert "1,200 more lines of it are hidden: please type v" in seen.text
+        assert "200 more lines of it are hidden: please type v" in seen.text
+    assert seen.answers.keyboard is not None
+    assert cast("_Typed", seen.answers.keyboard).lines == []
+
+
+async def test_a_question_stands_where_it_is_asked_also_when_the_events_go_elsewhere() -> None:
+    events, prompts = _Utf8(), _Utf8()
+    stage = Stage(JsonScreen(events, prompts), Answers("ask", _Typed("n")), Interrupts())
+    async with here(ask, "write") as task:
+        await follow_task(task, stage=stage)
+    assert prompts.getvalue().startswith("? Write\n  │ May it?\n  Allow it? [y/n")
 
 
 async def test_a_prompt_is_taken_back_when_its_question_expires(

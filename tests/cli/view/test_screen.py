@@ -7,6 +7,7 @@ import io
 import pytest
 import trio
 import trio.testing
+from rich.cells import cell_len
 from rich.console import Console
 
 from trio_agent_rt.cli.endings import OutputLost
@@ -16,9 +17,13 @@ from trio_agent_rt.events import SessionView
 from trio_agent_rt.protocol import (
     CustomEvent,
     Event,
+    Plan,
+    PlanCreated,
+    PlanStep,
     Position,
     StepCompleted,
     StepResult,
+    StepStatus,
     TaskCompleted,
     decode_event,
 )
@@ -121,6 +126,61 @@ def test_output_that_nobody_takes_is_a_complaint(error: OSError, said: str) -> N
     with pytest.raises(OutputLost) as lost:
         write_out(Full(), "text")
     assert str(lost.value) == said
+
+
+@pytest.mark.parametrize("width", [20, 60])
+def test_every_row_of_a_quoted_text_has_its_mark_in_a_terminal(width: int) -> None:
+    stream = _Utf8()
+    screen = TerminalScreen(stream, console=Console(file=stream, width=width, color_system=None))
+    text = "x" * 37 + " 的" * 40 + "  Allow it? [y/n] y"
+    screen.quote("Save", [text, "", "[b]y[/b]"])
+    head, *rows = stream.getvalue().splitlines()
+    assert head == "? Save"
+    assert all(row.startswith("  │ ") and cell_len(row) < width for row in rows)
+    assert "".join(row.removeprefix("  │ ") for row in rows) == f"{text}[b]y[/b]"
+
+
+def _planned(status: StepStatus, *, ended: bool) -> SessionView:
+    session = SessionView()
+    steps = (PlanStep(id="a", name="Load", status=status, duration=100),)
+    session.apply(PlanCreated(plan=Plan(id="p", steps=steps), task_id="0123456789"))
+    if ended:
+        session.apply(COMPLETED)
+    return session
+
+
+COMPLETED = TaskCompleted(
+    success=True,
+    outcome="succeeded",
+    output=None,
+    summary=None,
+    duration=1,
+    error=None,
+    task_id="0123456789",
+)
+
+
+def test_the_plan_stays_in_the_terminal_when_its_task_has_ended() -> None:
+    stream = _Utf8()
+    console = Console(file=stream, color_system=None)
+    screen = TerminalScreen(stream, console=console, label_tasks=True)
+    screen.finish(COMPLETED, _planned("success", ended=True).ended)
+    assert stream.getvalue() == "Task 01234567\n  ✓ Load (0.1 s)\n\n✓ Succeeded in 0.0 s\n"
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_the_plan_stays_in_the_terminal_when_the_view_is_left_before_its_end(
+    ended: bool,
+) -> None:
+    stream = _Utf8()
+    screen = TerminalScreen(stream, console=Console(file=stream, color_system=None))
+    session = _planned("running", ended=ended)
+    screen.show(PlanCreated(plan=Plan(id="p"), task_id="0123456789"), session)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(screen.animate)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert stream.getvalue().endswith("  ▸ Load\n") == (not ended)
 
 
 async def test_a_prompt_that_ends_with_the_drawing_does_not_start_it_again() -> None:

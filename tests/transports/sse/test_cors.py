@@ -55,6 +55,7 @@ def allows(answer: Answer) -> dict[str, str]:
         ("/confirm", "POST"),
         ("/tools", "GET"),
         ("/state", "GET"),
+        ("/sessions", "GET"),
         ("/ticket", "POST"),
         ("/health", "GET"),
         ("/health/live", "GET"),

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from ...events import TaskView
 from ...protocol import ConfirmationRecord, Receipt, TaskCompleted
 from .transcript import Kind, Line
-from .words import clean, one_line, pretty, span
+from .tree import Node, came_to, title, tree_of
+from .words import clean, count, one_line, pretty, span
 
-__all__ = ["MAX_SHOWN_LINES", "ending"]
+__all__ = ["MAX_SHOWN_LINES", "ending", "plan_lines", "receipt_lines"]
 
 MAX_SHOWN_LINES = 200
 """Lines of an output that a terminal is given; a file gets all."""
@@ -34,7 +35,9 @@ def ending(
     if completed.confirmations:
         yield from _confirmations(completed.confirmations)
     if completed.receipt is not None:
-        yield from _receipt(completed.receipt, task)
+        yield Line("text", "")
+        yield Line("text", "Receipt:")
+        yield from receipt_lines(completed.receipt, task)
     yield Line("text", "")
     if completed.usage is not None:
         sent, got = completed.usage.input_tokens, completed.usage.output_tokens
@@ -48,6 +51,25 @@ def ending(
             yield Line("failed", f"Failed after {duration}: {error}")
         case "cancelled":
             yield Line("cancelled", f"Cancelled after {duration}")
+
+
+def plan_lines(task: TaskView, *, max_lines: int | None = None) -> Iterator[Line]:
+    """The plan of a task as a tree, with how far each step has come.
+
+    Args:
+        max_lines: how many steps to show, or None for all.
+    """
+    nodes = tree_of(task.steps.values())
+    for node in nodes[:max_lines]:
+        yield _step_line(node, task.task_id)
+    if max_lines is not None and len(nodes) > max_lines:
+        yield Line("note", f"and {count(len(nodes) - max_lines, 'more step')}", task.task_id, 1)
+
+
+def _step_line(node: Node, task_id: str | None) -> Line:
+    status = node.step.status
+    kind: Kind = "start" if status == "running" else status
+    return Line(kind, title(node, 500) + came_to(node.step), task_id, node.depth + 1)
 
 
 def _block(title: str, text: str, kind: Kind, max_lines: int | None) -> Iterator[Line]:
@@ -78,15 +100,19 @@ def _confirmations(records: Sequence[ConfirmationRecord]) -> Iterator[Line]:
         yield Line("note", f"({len(records) - MAX_SHOWN_LINES:,} more)")
 
 
-def _receipt(receipt: Receipt, task: TaskView | None) -> Iterator[Line]:
+def receipt_lines(receipt: Receipt, task: TaskView | None = None) -> Iterator[Line]:
+    """What a cancel did.
+
+    Args:
+        task: where its task stood, for the names of its steps; None for their ids.
+    """
+
     def names(ids: Sequence[str]) -> str:
         steps = task.steps if task else {}
         shown = [steps[each].name if each in steps else each for each in ids]
         return one_line(", ".join(shown)) or "nothing"
 
     detail = f": {one_line(receipt.cleanup_detail)}" if receipt.cleanup_detail else ""
-    yield Line("text", "")
-    yield Line("text", "Receipt:")
     for name, value in (
         ("reason", one_line(receipt.reason)),
         ("ended", f"{receipt.duration} ms after it was asked to"),

@@ -25,7 +25,7 @@ from ...protocol import (
     TaskCompleted,
 )
 from .activity import Activities
-from .words import clean, count, one_line, pretty, span
+from .words import count, one_line, pretty, span
 
 __all__ = ["Kind", "Line", "Transcript"]
 
@@ -39,20 +39,19 @@ Kind: TypeAlias = Literal[
     "pending",
     "start",
     "question",
+    "quoted",
     "retry",
     "more",
     "note",
 ]
-"""What a line says; it decides on its mark and its colour. `verbatim` is not to be wrapped."""
+"""What a line says; it decides on its mark and its colour. `verbatim` is not to be wrapped, and
+`quoted` has its mark in every row that it takes."""
 
 _PROGRESS_INTERVAL = 1.0
 """Seconds between two lines of one step's progress, where every one of them stays."""
 
 _TAIL = 5
 """Lines of its output that stay below a step that has ended."""
-
-_MAX_QUESTION_LINES = 12
-_MAX_PLAN_LINES = 60
 
 
 @attrs.frozen
@@ -71,7 +70,8 @@ class Transcript:
 
     Args:
         each: a line for every event, as where nothing else shows what goes on. Without
-            it only what is over is told; what runs is drawn elsewhere.
+            it only what the plan does not tell: that is drawn elsewhere, and questions are
+            shown when they are asked.
     """
 
     each: bool
@@ -91,7 +91,10 @@ class Transcript:
         if self.each:
             lines[:0] = [Line("more", each, event.task_id) for each in output]
         elif activity is not None and isinstance(event, StepCompleted | StepFailed):
-            lines += self._tail(event, activity.tail(_TAIL), activity.lines)
+            tail = activity.tail(_TAIL)
+            if tail and not lines:
+                lines.append(self._ended(event))
+            lines += self._tail(event, tail, activity.lines)
         return lines
 
     def _busy_with(self, start: StepStarted) -> bool:
@@ -100,7 +103,7 @@ class Transcript:
     def _lines(self, event: Event, session: SessionView, now: float) -> Iterator[Line]:
         task_id = event.task_id
         match event:
-            case PlanCreated() | PlanUpdated():
+            case PlanCreated() | PlanUpdated() if self.each:
                 yield from self._plan(event)
             case StatusChanged():
                 yield from self._status(event)
@@ -109,18 +112,15 @@ class Transcript:
                 yield Line("start", f"{one_line(event.step_name)} ({number})", task_id)
             case StepProgressed() if self.each:
                 yield from self._progress(event, session, now)
-            case StepCompleted():
-                yield self._completed(event)
             case StepFailed() if event.will_retry:
                 text = f"{one_line(event.step_name)}: {one_line(event.error)}; trying again"
                 yield Line("retry", text, task_id)
-            case StepFailed(error="cancelled"):
-                yield Line("cancelled", f"{one_line(event.step_name)}: cancelled", task_id)
-            case StepFailed():
-                text = f"{one_line(event.step_name)}: {one_line(event.error, 2000)}"
-                yield Line("failed", text, task_id)
-            case ConfirmationRequested():
-                yield from self._question(event)
+            case StepCompleted() | StepFailed():
+                if self.each or not _is_planned(event, session):
+                    yield self._ended(event)
+            case ConfirmationRequested() if self.each:
+                text = f"{one_line(event.step_name, 200)}: {one_line(event.reason)}"
+                yield Line("question", text, task_id)
             case TaskCompleted():
                 self._planned.pop(task_id, None)
             case GapOccurred():
@@ -143,21 +143,9 @@ class Transcript:
         known.update(each.id for each in added)
         first = isinstance(event, PlanCreated)
         title = f"plan of {count(steps, 'step')}" if first else "added to the plan"
-        if self.each:
-            names = " · ".join(one_line(_planned(each), 100) for each in added)
-            if added or first:
-                yield Line("text", f"{title}: {one_line(names, 2000)}".rstrip(": "), event.task_id)
-            return
-        if not first and len(added) < 2:
-            return  # a step that begins now shows itself
-        yield Line("text", title.capitalize(), event.task_id)
-        for number, each in enumerate(added[:_MAX_PLAN_LINES], len(steps) - len(added) + 1):
-            kind = "pending" if each.status == "running" else each.status
-            text = f"{number}. {one_line(_planned(each), 200)}"
-            yield Line(kind, text, event.task_id, indent=1)
-        if len(added) > _MAX_PLAN_LINES:
-            more = count(len(added) - _MAX_PLAN_LINES, "more step")
-            yield Line("pending", f"and {more}", event.task_id, indent=1)
+        names = " · ".join(one_line(_planned(each), 100) for each in added)
+        if added or first:
+            yield Line("text", f"{title}: {one_line(names, 2000)}".rstrip(": "), event.task_id)
 
     def _status(self, event: StatusChanged) -> Iterator[Line]:
         before, self._state = self._state, event.state
@@ -180,27 +168,19 @@ class Transcript:
         text = f"{name}: {event.progress:.0f} % {one_line(event.message)}"
         yield Line("more", text.rstrip(), event.task_id)
 
-    def _completed(self, event: StepCompleted) -> Line:
+    def _ended(self, event: StepCompleted | StepFailed) -> Line:
         self._progress_at.pop((event.task_id, event.step_id), None)
-        name, result = one_line(event.step_name), event.result
+        name = one_line(event.step_name)
+        if isinstance(event, StepFailed):
+            if event.error == "cancelled":
+                return Line("cancelled", f"{name}: cancelled", event.task_id)
+            return Line("failed", f"{name}: {one_line(event.error, 2000)}", event.task_id)
+        result = event.result
         if result.status == "skipped":
             reason = f": {one_line(result.output)}" if isinstance(result.output, str) else ""
             return Line("skipped", f"{name} (skipped{reason})", event.task_id)
         again = f", {count(result.retries + 1, 'attempt')}" if result.retries else ""
         return Line("success", f"{name} ({span(result.duration / 1000)}{again})", event.task_id)
-
-    def _question(self, event: ConfirmationRequested) -> Iterator[Line]:
-        name = one_line(event.step_name, 200)
-        if self.each:
-            yield Line("question", f"{name}: {one_line(event.reason)}", event.task_id)
-            return
-        yield Line("question", name, event.task_id)
-        asked = clean(event.reason).strip("\n").split("\n")
-        for each in asked[:_MAX_QUESTION_LINES]:
-            yield Line("text", each[:500], event.task_id, indent=1)
-        if len(asked) > _MAX_QUESTION_LINES:
-            more = count(len(asked) - _MAX_QUESTION_LINES, "more line")
-            yield Line("text", f"({more})", event.task_id, indent=1)
 
     def _tail(
         self, event: StepCompleted | StepFailed, tail: Sequence[str], lines: int
@@ -209,6 +189,12 @@ class Transcript:
             yield Line("more", f"({count(lines - len(tail), 'line')} before)", event.task_id, 1)
         for each in tail:
             yield Line("more", each, event.task_id, 1)
+
+
+def _is_planned(event: StepCompleted | StepFailed, session: SessionView) -> bool:
+    """Whether its plan tells how the step ended."""
+    task = session.tasks.get(event.task_id)
+    return task is not None and event.step_id in task.steps
 
 
 def _planned(step: PlanStep) -> str:

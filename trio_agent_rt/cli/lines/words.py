@@ -35,9 +35,12 @@ class Marks:
     pending: str
     start: str
     question: str
+    quoted: str
     retry: str
     more: str
     ellipsis: str
+    rails: tuple[str, str, str]
+    """What leads to a step inside another: where others follow, at the last, and past it."""
     bar: str
     """The done and the open part of a progress bar."""
     spinner: str
@@ -59,9 +62,11 @@ UNICODE = Marks(
     pending="·",
     start="▸",
     question="?",
+    quoted="│",
     retry="↻",
     more="│",
     ellipsis="…",
+    rails=("├─ ", "└─ ", "│  "),
     bar="━─",
     spinner="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏",
 )
@@ -75,9 +80,11 @@ ASCII = Marks(
     pending=".",
     start=">",
     question="?",
+    quoted="|",
     retry="~",
     more="|",
     ellipsis="...",
+    rails=("|- ", "`- ", "|  "),
     bar="=-",
     spinner="|/-\\",
 )

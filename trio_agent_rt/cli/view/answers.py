@@ -10,20 +10,24 @@ from attrs import define
 
 from ...errors import AgentRTError
 from ...protocol import ConfirmationRequested, Outcome
-from ..lines import span
+from ..lines import Reading, count, span
 from .keyboard import Keyboard
 from .screen import Screen
 
-__all__ = ["Answers", "Policy", "Steerable"]
+__all__ = ["REMARKS", "Answers", "Policy", "Steerable"]
 
 Policy: TypeAlias = Literal["ask", "approve", "reject", "leave"]
 """`ask` a person, `approve` or `reject` all, or `leave` the answer to somebody else."""
 
-_REMARKS: dict[Outcome, str] = {
+_BRIEF = 12
+"""Lines of a question that are shown where nobody here decides about it."""
+
+REMARKS: dict[Outcome, str] = {
     "already_decided": "somebody else had answered already",
     "expired": "too late: the question had expired",
     "unknown": "the question is not open any more",
 }
+"""What is said of an answer that has changed nothing."""
 
 
 class Steerable(Protocol):
@@ -67,6 +71,8 @@ class Answers:
         Cancellation: takes the prompt back; nothing is answered.
         """
         approved, reason = self.policy == "approve", self.remark or None
+        if not screen.tells_questions and self.policy != "ask":
+            _tell_briefly(question, screen)
         if self.policy == "leave":
             screen.note(self.remark or "somebody has to answer this")
             return
@@ -83,13 +89,16 @@ class Answers:
         except AgentRTError as exc:
             screen.note(f"the answer did not arrive: {exc}")
         else:
-            if outcome in _REMARKS:
-                screen.note(_REMARKS[outcome])
+            if outcome in REMARKS:
+                screen.note(REMARKS[outcome])
 
     async def _ask(
         self, keyboard: Keyboard, question: ConfirmationRequested, screen: Screen
     ) -> tuple[bool, str | None]:
-        prompt = f"  Allow it? [y/n{_open_for(question)}] "
+        """Ask until there is an answer. Nobody says yes to what was not shown to them."""
+        reading = Reading(question.reason)
+        screen.quote(question.step_name, reading.page())
+        prompt = _prompt(question, reading)
         keyboard.forget_typed()
         while True:
             line = None
@@ -99,10 +108,31 @@ class Answers:
             if line is None:
                 screen.note("end of input, taken for a no")
             meaning = False if line is None else keyboard.meaning(line)
-            if meaning is not None:
+            if meaning is False or (meaning and not reading.hidden):
                 self.refused = self.refused or not meaning
                 return meaning, None if meaning else "the person at the terminal said no"
-            prompt = "  Please type y for yes or n for no: "
+            if reading.hidden and line is not None and keyboard.wants_more(line):
+                screen.quote("", reading.page())
+                prompt = _prompt(question, reading)
+            elif reading.hidden:
+                hidden = count(reading.hidden, "more line")
+                prompt = f"  {hidden} of it are hidden: please type v to see them, or n for no: "
+            else:
+                prompt = "  Please type y for yes or n for no: "
+
+
+def _prompt(question: ConfirmationRequested, reading: Reading) -> str:
+    if not reading.hidden:
+        return f"  Allow it? [y/n{_open_for(question)}] "
+    hidden = count(reading.hidden, "more line")
+    return f"  {hidden} hidden. Allow it? [v to see them, or n{_open_for(question)}] "
+
+
+def _tell_briefly(question: ConfirmationRequested, screen: Screen) -> None:
+    reading = Reading(question.reason)
+    lines = reading.brief(_BRIEF)
+    left = reading.hidden - len(lines)
+    screen.quote(question.step_name, [*lines, f"({count(left, 'more line')})"] if left else lines)
 
 
 def _open_for(question: ConfirmationRequested) -> str:

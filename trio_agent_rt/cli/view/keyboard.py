@@ -13,6 +13,7 @@ import trio
 __all__ = ["Keyboard"]
 
 _YES = {"y", "yes", "j", "ja", "是", "好", "允许"}
+_MORE = {"v", "view", "看", "查看"}
 _NO = {"n", "no", "nein", "否", "不", "拒绝"}
 
 
@@ -87,3 +88,8 @@ class Keyboard:
         """What a typed answer means: yes, no, or None for neither."""
         word = line.strip().casefold()
         return True if word in _YES else False if word in _NO else None
+
+    @staticmethod
+    def wants_more(line: str) -> bool:
+        """Whether a typed answer asks to see the rest."""
+        return line.strip().casefold() in _MORE

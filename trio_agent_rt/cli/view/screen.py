@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -15,7 +15,7 @@ from attrs import define
 from ...events import SessionView, TaskView
 from ...protocol import Event, TaskCompleted, encode_event
 from ..endings import OutputLost
-from ..lines import Kind, Line, Marks, Transcript, clean, ending, marks_for
+from ..lines import Kind, Line, Marks, Transcript, clean, ending, marks_for, one_line
 
 __all__ = ["Asked", "JsonScreen", "PlainScreen", "Screen", "marked", "write_out"]
 
@@ -35,6 +35,9 @@ class Screen(ABC):
         prompts: where questions to a person are written.
         clock: seconds.
     """
+
+    tells_questions: bool = True
+    """Whether `show` tells what a question asks."""
 
     hint: str = ""
     """What is wrong at the moment, shown where there is a place for it."""
@@ -57,6 +60,18 @@ class Screen(ABC):
     @abstractmethod
     def note(self, text: str, kind: Kind = "note") -> None:
         """Show a remark of the program's own, at once."""
+
+    def quote(self, title: str, lines: Sequence[str]) -> None:
+        """Show a text of the agent's where questions are asked, with a mark before each line.
+
+        Args:
+            title: what it is about; empty if it goes on with one that was quoted before.
+        """
+        marks = marks_for(self._prompts.encoding)
+        head = [Line("question", one_line(title, 200))] if title else []
+        quoted = [*head, *(Line("quoted", each, indent=1) for each in lines)]
+        self._prompts.write("".join(f"{marked(each, marks)}\n" for each in quoted))
+        self._prompts.flush()
 
     async def animate(self) -> None:
         """Draw what moves, until cancelled."""

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
 import trio
+from rich.cells import chop_cells
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from ...events import SessionView, TaskView
 from ...protocol import Event, TaskCompleted
-from ..lines import MAX_SHOWN_LINES, Kind, Line, Transcript, clean, ending, marks_for
-from .drawing import Frame, draw
+from ..lines import (
+    MAX_SHOWN_LINES,
+    Kind,
+    Line,
+    Transcript,
+    clean,
+    ending,
+    marks_for,
+    one_line,
+    plan_lines,
+)
+from .drawing import STYLES, Frame, draw
 from .keyboard import Keyboard
 from .screen import Asked, Screen, marked
 
@@ -27,24 +38,12 @@ _FRAME_INTERVAL = 0.1
 _MIN_WIDTH = 16
 """Columns; what is narrower is left to the terminal to wrap."""
 
-_STYLES: dict[Kind, str] = {
-    "success": "green",
-    "failed": "bold red",
-    "skipped": "yellow",
-    "cancelled": "yellow",
-    "pending": "dim",
-    "start": "cyan",
-    "question": "bold magenta",
-    "retry": "yellow",
-    "more": "dim",
-    "note": "dim",
-}
-
 
 class TerminalScreen(Screen):
-    """Lines that stay, and below them what runs now, with spinners, bars and output.
+    """Lines that stay, and below them the plan, with spinners, bars and output.
 
-    While a prompt is open nothing is drawn, so that the person can type.
+    While a prompt is open nothing is drawn, so that the person can type. The plan stays as
+    it stood when its task ended, or when the view did.
 
     Args:
         stream: the terminal.
@@ -52,6 +51,8 @@ class TerminalScreen(Screen):
         label_tasks: whether a line says which task it is of.
         clock: seconds.
     """
+
+    tells_questions = False
 
     def __init__(
         self,
@@ -82,7 +83,9 @@ class TerminalScreen(Screen):
         self._print(self._transcript.take(event, session, self._clock()), label=self._label_tasks)
 
     def finish(self, completed: TaskCompleted, task: TaskView | None) -> None:
-        """Add the output, the summary and the outcome."""
+        """Add the plan as it stood, the output, the summary and the outcome."""
+        if task is not None:
+            self._leave_plan(task)
         self._print(ending(completed, task, max_lines=MAX_SHOWN_LINES))
 
     def note(self, text: str, kind: Kind = "note") -> None:
@@ -93,6 +96,11 @@ class TerminalScreen(Screen):
         self._write(held)
         self._print(Line(kind, each) for each in clean(text).split("\n"))
         self._asking = asking
+
+    def quote(self, title: str, lines: Sequence[str]) -> None:
+        """Add a text of the agent's, with a mark before each row that it takes."""
+        head = [Line("question", one_line(title, 200))] if title else []
+        self._print([*head, *(Line("quoted", each, indent=1) for each in lines)])
 
     async def animate(self) -> None:
         """Draw what runs, ten times a second."""
@@ -106,6 +114,8 @@ class TerminalScreen(Screen):
         finally:
             self._animated = False
             self._stop()
+            for task in self._session.tasks.values() if self._session else ():
+                self._leave_plan(task)
 
     @contextmanager
     def asking(self, prompt: str) -> Generator[Asked]:
@@ -166,6 +176,11 @@ class TerminalScreen(Screen):
         )
         return Group(*draw(self._session, self._transcript.activities, frame))
 
+    def _leave_plan(self, task: TaskView) -> None:
+        if self._label_tasks and task.steps:
+            self._print([Line("text", f"Task {one_line((task.task_id or '')[:8])}")])
+        self._print(plan_lines(task, max_lines=MAX_SHOWN_LINES))
+
     def _print(self, lines: Iterable[Line], *, label: bool = False) -> None:
         styled = (self._styled(line, label=label) for line in lines)
         if self._asking:
@@ -179,7 +194,9 @@ class TerminalScreen(Screen):
 
     def _styled(self, line: Line, *, label: bool) -> Text:
         """A line with its colour, wrapped between words unless it is verbatim."""
-        text = Text(marked(line, self._marks, label=label), _STYLES.get(line.kind, ""))
+        text = Text(marked(line, self._marks, label=label), STYLES.get(line.kind, ""))
+        if line.kind == "quoted":
+            return self._quoted(line)
         indent = "  " * line.indent + ("" if self._marks.of(line.kind) == "" else "  ")
         width = self._console.width - len(indent)
         if line.kind == "verbatim" or text.cell_len <= self._console.width or width < _MIN_WIDTH:
@@ -187,3 +204,12 @@ class TerminalScreen(Screen):
         first, *others = text.wrap(self._console, self._console.width)
         rest = Text(" ").join(others).wrap(self._console, width)
         return Text("\n").join([first, *(Text(indent).append_text(each) for each in rest)])
+
+    def _quoted(self, line: Line) -> Text:
+        """A line cut at the edge of the terminal, so that no row of it is without its mark."""
+        mark = f"{'  ' * line.indent}{self._marks.of(line.kind)} "
+        width = self._console.width - len(mark) - 1
+        rows = chop_cells(line.text, width) if width > 1 else [line.text]
+        return Text("\n").join(
+            Text.assemble((mark, STYLES["question"]), each) for each in rows or [""]
+        )

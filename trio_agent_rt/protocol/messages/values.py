@@ -20,6 +20,7 @@ __all__ = [
     "Plan",
     "PlanStep",
     "Receipt",
+    "SessionSummary",
     "StepResult",
     "StepStatus",
     "TaskOutcome",
@@ -82,6 +83,8 @@ class PlanStep:
     type: str = "tool"
     tool: str | None = None
     depends_on: Sequence[str] | None = field(default=None, eq=items)
+    parent_id: str | None = None
+    """The step around it, if it is inside one."""
     need_confirmation: bool | None = None
     status: StepStatus = "pending"
     duration: int | None = None
@@ -98,6 +101,21 @@ class Plan:
 
     id: str
     steps: Sequence[PlanStep] = field(default=(), eq=items)
+
+
+@frozen(kw_only=True)
+class SessionSummary:
+    """What whoever owns a session is told of it in a list."""
+
+    session_id: str
+    """With it, whoever may can attach to the session: it belongs into no log."""
+    state: TaskState
+    message: str
+    """As its latest `status` says."""
+    tasks: Sequence[str] = field(eq=items)
+    """Ids of its tasks that have not ended, oldest first."""
+    connections: int
+    """How many watch it."""
 
 
 @frozen(kw_only=True)

@@ -13,7 +13,7 @@ import trio
 from quart import Blueprint, Response
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from ...errors import ConnectionRejected, MessageTooLarge, SessionEnded, ShuttingDown
+from ...errors import ConnectionRejected, Forbidden, MessageTooLarge, SessionEnded, ShuttingDown
 from ...events import Encoded
 from ...protocol import (
     Acknowledged,
@@ -27,9 +27,10 @@ from ...protocol import (
     check_client_id,
     decode_http_command,
     encode_http_answer,
+    encode_http_sessions,
     encode_http_success,
 )
-from ...realtime import COMMAND_BYTES
+from ...realtime import ANONYMOUS, COMMAND_BYTES
 from ..http import current_exchange
 from ..listeners import is_loopback
 from ..request import Headers, Request
@@ -86,6 +87,7 @@ def make_blueprint(
         (paths.confirm, "POST", resources.confirm),
         (paths.tools, "GET", resources.tools),
         (paths.state, "GET", resources.state),
+        (paths.sessions, "GET", resources.sessions),
         (paths.ticket, "POST", resources.ticket),
         (paths.health, "GET", resources.ready),
         (paths.live_path, "GET", resources.live),
@@ -229,6 +231,17 @@ class _Resources:
         principal = await self._identify(asked)
         client_id = check_client_id(asked.query.get("clientId"))
         return await self._ask(GetState(request_id=""), client_id, principal, 1)
+
+    async def sessions(self, asked: Request) -> Answer:
+        """The caller's own sessions.
+
+        Where nobody is asked who they are, an id is all that protects a session, and so
+        nobody is told those of others.
+        """
+        principal = await self._identify(asked)
+        if principal == ANONYMOUS:
+            raise Forbidden("sessions are listed only where a server asks who somebody is")
+        return Answer(status=200, body=encode_http_sessions(self._realtime.sessions_of(principal)))
 
     async def ticket(self, asked: Request) -> Answer:
         """A ticket, which stands for the caller once."""

@@ -33,6 +33,7 @@ class SSEPaths:
         confirm: `POST`: answer a question.
         tools: `GET`: what the agent can use.
         state: `GET`: the present state of a client's session.
+        sessions: `GET`: the caller's own sessions, if the server asks who somebody is.
         ticket: `POST`: a ticket, which stands for the caller once.
         health: `GET`: whether the server takes new work; `live_path`, below it: whether it
             runs.
@@ -47,6 +48,7 @@ class SSEPaths:
     confirm: str = _path("/confirm")
     tools: str = _path("/tools")
     state: str = _path("/state")
+    sessions: str = _path("/sessions")
     ticket: str = _path("/ticket")
     health: str = _path("/health")
 

@@ -79,6 +79,8 @@ async def test_viewers_see_a_flat_plan_in_which_steps_depend_on_the_one_around_t
         ("no", "tool", ["c"]),
         ("more", "tool", ["c", "no"]),
     ]
+    # Of c and what depends on it from outside, only this tells which is inside.
+    assert [each.parent_id for each in created.plan.steps] == [None, None, "c", "c", "c"]
 
 
 async def test_a_branch_that_is_empty_comes_to_nothing() -> None:

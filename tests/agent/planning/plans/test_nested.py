@@ -219,6 +219,7 @@ def test_viewers_are_told_of_the_first_iteration_of_a_loop() -> None:
         ("x.1.1", "tool", ["i.1"]),
         ("y.1.1", "tool", ["i.1", "x.1.1"]),
     ]
+    assert [each.parent_id for each in shown] == [None, "l", "i.1", "i.1"]
 
 
 _text = st.sampled_from(

@@ -64,6 +64,7 @@ class PlannedStep:
             type=self.type,
             tool=self.tool if isinstance(self, ToolStep) else None,
             depends_on=[around, *needed] if around else needed,
+            parent_id=around,
             need_confirmation=self.need_confirmation,
         )
 
