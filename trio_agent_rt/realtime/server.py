@@ -324,10 +324,13 @@ class RealtimeAgent:
     ) -> None:
         """Raise what `connect` would raise now: for who must answer before it attaches.
 
-        Args: see `connect`.
+        It takes what `connect` takes.
 
-        Raises: see `connect`; `SessionEnded`, an `UnknownSession`, tells that the session
-            has ended for good, to nobody but whom it belonged to.
+        Raises:
+            UnknownSession: when there is none of that id, or it is somebody else's; as a
+                `SessionEnded` when it has ended for good, to nobody but its owner.
+            TooManyConnections: when there is no room.
+            ShuttingDown: when the server has shut down.
         """
         position = Position.parse(last_position) if last_position else None
         self._choose(principal, session_id, position, room=create)
