@@ -26,7 +26,9 @@ COMMANDS: Mapping[str, type] = codec.COMMANDS
 EVENTS: Mapping[str, type] = {**codec.EVENTS, "custom": CustomEvent}
 
 _ENVELOPE = {"task_id", "position", "timestamp", "replay", "request_id"}
-_EXAMPLE = re.compile(r"^<!-- test: (?:command|event) -->\n```json\n(.*?)^```$", re.M | re.S)
+_EXAMPLE = re.compile(
+    r"^<!-- test: (?:command|event) -->\n```json\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 _SCALARS: Mapping[Any, str] = {
     str: "string",
     int: "whole number",
