@@ -81,7 +81,7 @@ examples: $(DEV)
 docs: $(DOCS)
 	"$(BIN)/python" -m pytest tests/docs $(ARGS)
 	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs --quiet build --strict
-	@echo "The site is in site/: open site/index.html"
+	@echo "The site is in site/. To read it, with its search: $(BIN)/python -m http.server -d site"
 
 screenshots: $(DEV)
 	"$(BIN)/python" -m docs.tools.screenshots
