@@ -1,0 +1,1 @@
+"""The web page of an agent, and the client of it that runs in browsers."""
