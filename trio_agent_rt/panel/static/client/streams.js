@@ -186,7 +186,7 @@ export class StreamLink {
     const { messages = [], tools, taskId, outcome = "ok", receipt, receipts } = told;
     for (const each of messages) this.#events.message(each);
     if (tools !== undefined) this.#events.message({ type: "tools:list", data: { tools } });
-    const answer = { outcome, receipt, receipts };
+    const answer = { outcome, ...(receipt && { receipt }), ...(receipts && { receipts }) };
     this.#events.message({ type: "ack", requestId, data: answer, taskId });
     return true;
   }
