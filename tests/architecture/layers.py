@@ -21,7 +21,8 @@ __all__ = [
 
 LAYERS = (
     {"__main__"},
-    {"cli", "panel", "testing"},
+    {"cli"},
+    {"panel", "testing"},
     {"transports", "clients", "llm", "mcp"},
     {"realtime"},
     {"agent", "backplanes"},
