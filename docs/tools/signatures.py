@@ -55,4 +55,4 @@ def _annotation(cls: Class, field: attrs.Attribute[Any]) -> Any:
 def _default(field: attrs.Attribute[Any]) -> str | None:
     if field.default is attrs.NOTHING:
         return None
-    return "…" if isinstance(field.default, attrs.Factory) else repr(field.default)
+    return "…" if hasattr(field.default, "factory") else repr(field.default)

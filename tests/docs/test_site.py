@@ -103,7 +103,7 @@ async def test_a_browser_shows_it_and_searches_it_without_asking_anybody_else(si
 @contextlib.contextmanager
 def _served(folder: Path) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass
 
     handler = functools.partial(Quiet, directory=str(folder))

@@ -324,13 +324,8 @@ class RealtimeAgent:
     ) -> None:
         """Raise what `connect` would raise now: for who must answer before it attaches.
 
-        It takes what `connect` takes.
-
-        Raises:
-            UnknownSession: when there is none of that id, or it is somebody else's; as a
-                `SessionEnded` when it has ended for good, to nobody but its owner.
-            TooManyConnections: when there is no room.
-            ShuttingDown: when the server has shut down.
+        It takes what `connect` takes. A `SessionEnded`, which is an `UnknownSession`, tells
+        that the session has ended for good, to nobody but whom it belonged to.
         """
         position = Position.parse(last_position) if last_position else None
         self._choose(principal, session_id, position, room=create)

@@ -192,7 +192,9 @@ async def test_a_restart_is_a_gap_where_the_session_lives_on_under_its_name(
             page.wait_for_function("client.state === 'open'")
             before = page.evaluate("told.length")
             trio.from_thread.run(restart)
-            page.wait_for_function("before => states().at(-1).state === 'open' && told.length > before", arg=before)
+            page.wait_for_function(
+                "before => states().at(-1).state === 'open' && told.length > before", arg=before
+            )
             page.wait_for_function("told.some(({event}) => event === 'gap')")
             outcome(page, "submit('talk')")
             wait_for_message(page, "waiting:confirmation")

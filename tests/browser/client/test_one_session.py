@@ -119,7 +119,9 @@ async def test_a_refused_command_is_rejected_with_its_code(transport: str) -> No
         def script(context: BrowserContext) -> list[dict[str, Any]]:
             page = stage.follow(context, transport)
             outcome(page, "submit('task')")
-            errors = [outcome(page, f"submit({task})") for task in ("'another'", "7", "'x'.repeat(2e6)")]
+            errors = [
+                outcome(page, f"submit({task})") for task in ("'another'", "7", "'x'.repeat(2e6)")
+            ]
             assert page.evaluate("client.state") == "open"
             return errors
 
