@@ -80,7 +80,7 @@ examples: $(DEV)
 
 docs: $(DOCS)
 	"$(BIN)/python" -m pytest tests/docs $(ARGS)
-	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs --quiet build --strict
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
 	@echo "The site is in site/. To read it, with its search: $(BIN)/python -m http.server -d site"
 
 screenshots: $(DEV)

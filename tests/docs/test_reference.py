@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
+from types import FunctionType
 
 import attrs
 import pytest
@@ -38,7 +39,16 @@ def _public_paths() -> Mapping[str, str]:
         module = importlib.import_module(package)
         for name in module.__all__:
             found.setdefault((name, id(getattr(module, name))), f"{package}.{name}")
-    return {path: name for (name, _), path in found.items()}
+    return {_as_griffe_finds_it(path): name for (name, _), path in found.items()}
+
+
+def _as_griffe_finds_it(path: str) -> str:
+    """A function that has the name of its module is found in the module, or not at all."""
+    package, _, name = path.rpartition(".")
+    found = getattr(importlib.import_module(package), name)
+    if isinstance(found, FunctionType) and found.__module__.endswith(f".{name}"):
+        return f"{found.__module__}.{name}"
+    return path
 
 
 def _subpackages() -> list[str]:

@@ -53,6 +53,11 @@ def _html(site: Path) -> list[tuple[str, str]]:
     ]
 
 
+def test_make_docs_builds_it_as_strictly() -> None:
+    """With --quiet MkDocs does not count the warnings that --strict is to fail for."""
+    assert "mkdocs build --strict\n" in (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+
+
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     loads = r"""<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^"'>]*"""
     for name, text in _html(site):
@@ -80,6 +85,7 @@ def test_every_docstring_of_a_public_name_is_in_it(site: Path) -> None:
     ):
         assert said in api
     assert 'id="trio_agent_rt.StepStarted"' in api
+    assert "doc-module-name" not in api, "it shows a module in the place of what is in it"
 
 
 async def test_a_browser_shows_it_and_searches_it_without_asking_anybody_else(site: Path) -> None:
