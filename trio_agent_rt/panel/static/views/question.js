@@ -22,7 +22,8 @@ export class QuestionDialog {
     /** @type {Task | null} */
     this._task = null;
     this._question = null;
-    this._openedAt = 0;
+    this._ready = false;
+    this._timer = 0;
     this._sending = false;
     this._text = new LongText({ label: "What is asked" });
     byId("question-text").append(this._text.element);
@@ -52,9 +53,15 @@ export class QuestionDialog {
     show(byId("question-error"), false);
     this._able(true);
     this.tick(now);
+    this._ready = false;
+    this._dialog.dataset.ready = "false";
     this._dialog.showModal();
     byId("reject").focus();
-    this._openedAt = performance.now();
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => {
+      this._ready = true;
+      this._dialog.dataset.ready = "true";
+    }, TYPED_BEFORE);
     announce(`A step asks: ${oneLine(task.question.stepName, 120)}`);
   }
 
@@ -78,7 +85,7 @@ export class QuestionDialog {
 
   /** @param {boolean} confirmed */
   async _decide(confirmed) {
-    if (this._sending || !this._task || performance.now() - this._openedAt < TYPED_BEFORE) return;
+    if (this._sending || !this._task || !this._ready) return;
     this._sending = true;
     this._able(false);
     try {
