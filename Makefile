@@ -15,6 +15,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
+DOCS := $(VENV)/.installed-docs
 
 # Not asked of anyone: the optional rules (900s), 114, which does not know what the start of
 # serve_websocket is, and 127, which is against httpx: httpx-sse and the SDKs stand on it.
@@ -30,7 +31,7 @@ AT_ONCE := xargs -0 -n 20 -P $$(nproc 2>/dev/null || echo 2)
 # "make DEMO_FILE=..." hands it over through the environment, so that any name will do.
 export DEMO_FILE DEMO_LLM
 
-.PHONY: help demo test lint format types examples docs build clean
+.PHONY: help demo test lint format types examples docs screenshots build clean
 
 help:
 	@echo "make demo      watch an agent at work (DEMO_FILE=path.csv: on a file of yours;"
@@ -40,7 +41,8 @@ help:
 	@echo "make format    let ruff rewrite what it can"
 	@echo "make types     pyright, and whether the public types are complete"
 	@echo "make examples  run the examples"
-	@echo "make docs      check the links and run the snippets of the documentation"
+	@echo "make docs      check the documentation, run its snippets, build its site in site/"
+	@echo "make screenshots  make the pictures of the panel anew, in docs/img"
 	@echo "make build     a wheel and a source archive in dist/"
 	@echo "make clean     remove all that these have made"
 
@@ -76,15 +78,20 @@ types: $(DEV)
 examples: $(DEV)
 	"$(BIN)/python" -m pytest tests/examples $(ARGS)
 
-docs: $(DEV)
+docs: $(DOCS)
 	"$(BIN)/python" -m pytest tests/docs $(ARGS)
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
+	@echo "The site is in site/. To read it, with its search: $(BIN)/python -m http.server -d site"
+
+screenshots: $(DEV)
+	"$(BIN)/python" -m docs.tools.screenshots
 
 build: $(DEV)
 	rm -rf dist
 	"$(BIN)/python" -m hatchling build
 
 clean:
-	rm -rf .venv .ci-venv dist build .coverage .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .ci-venv dist build site .coverage .pytest_cache .ruff_cache .hypothesis
 	find trio_agent_rt tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -106,6 +113,11 @@ $(BIN)/python:
 $(RUNTIME): pyproject.toml | $(BIN)/python
 	@echo "Installing trio_agent_rt into $(VENV)"
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable .
+	@touch "$@"
+
+$(DOCS): pyproject.toml $(DEV)
+	@echo "Installing what the site of the documentation needs into $(VENV)"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	@touch "$@"
 
 $(DEV): pyproject.toml | $(BIN)/python

@@ -37,7 +37,7 @@ _BLOCK = re.compile(
     r"^(?:<!-- test: (?P<mark>.*?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 
 
@@ -77,7 +77,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def links(page: Path) -> Iterator[str]:
-    """Where a page's links lead, code left out."""
+    """Where a page's links lead, and its pictures lie; code left out."""
     text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     yield from _LINK.findall(re.sub(r"`[^`\n]*`", "", text))
 

@@ -329,8 +329,8 @@ class RealtimeAgent:
     ) -> None:
         """Raise what `connect` would raise now: for who must answer before it attaches.
 
-        Args, Raises: see `connect`; `SessionEnded`, an `UnknownSession`, tells that the session
-            has ended for good, to nobody but whom it belonged to.
+        It takes what `connect` takes. A `SessionEnded`, which is an `UnknownSession`, tells
+        that the session has ended for good, to nobody but whom it belonged to.
         """
         position = Position.parse(last_position) if last_position else None
         self._choose(principal, session_id, position, room=create)

@@ -49,6 +49,7 @@ from ..options import (
 )
 from ..view import write_out
 from .mcp_servers import add_mcp_options, tools_of_servers
+from .panel import add_panel_options, panel_of, panel_url
 from .serve_log import ToldAgent, ToldStop, log_to_stderr
 
 __all__ = ["add_serve", "serve"]
@@ -63,9 +64,9 @@ def add_serve(add_parser: AddParser) -> None:
         "serve",
         help="serve an agent over WebSocket and SSE",
         description="Serves the planning agent with the default tools over WebSocket, and over "
-        "SSE with commands by HTTP. Prints the URLs to standard output, and what happens to "
-        "standard error. Ctrl-C once lets tasks finish for a while, then cancels them; twice "
-        "ends at once.",
+        "SSE with commands by HTTP, and a web page to use it. Prints the URLs to standard output, "
+        "and what happens to standard error. Ctrl-C once lets tasks finish for a while, then "
+        "cancels them; twice ends at once.",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="the address to listen at; default: %(default)s"
@@ -88,6 +89,7 @@ def add_serve(add_parser: AddParser) -> None:
         default="",
         help="before the paths of HTTP, /agent for example; default: none",
     )
+    add_panel_options(parser)
     add_root_option(parser)
     add_llm_option(parser)
     add_code_option(parser)
@@ -226,6 +228,7 @@ async def _serve_and_tell(
 ) -> None:
     complaint: Complaint | None = None
     authenticate, cors = _doors(options)
+    panel = panel_of(options)
     async with trio.open_nursery() as nursery:
         try:
             addresses = await nursery.start(
@@ -243,6 +246,7 @@ async def _serve_and_tell(
                     allow_anonymous=options.allow_anonymous,
                     cors=cors,
                     choose_session=_the_one_session if options.one_session else None,
+                    pages=panel,
                 )
             )
         except OSError as exc:
@@ -261,7 +265,8 @@ async def _serve_and_tell(
         except ValueError as exc:
             complaint = Complaint(str(exc))
         else:
-            _tell(addresses, options, model)
+            page = None if panel is None else panel_url(addresses, options.http_prefix)
+            _tell(addresses, options, model, page)
     if complaint is not None:
         raise complaint
 
@@ -312,7 +317,9 @@ def _doors(options: argparse.Namespace) -> tuple[BearerTokens | None, Cors]:
         raise Complaint(str(exc)) from None
 
 
-def _tell(addresses: ServerAddresses, options: argparse.Namespace, model: str) -> None:
+def _tell(
+    addresses: ServerAddresses, options: argparse.Namespace, model: str, page: str | None
+) -> None:
     address = addresses.websocket
     assert address is not None
     trust = f"SSL_CERT_FILE={shlex.quote(options.certfile)} " if options.certfile else ""
@@ -320,9 +327,10 @@ def _tell(addresses: ServerAddresses, options: argparse.Namespace, model: str) -
     if options.token_env is not None:
         submit += f" --token-env {shlex.quote(options.token_env)}"
     stream = "" if addresses.sse is None else f"{addresses.sse.url}\n"
+    panel = "" if page is None else f"open {page}\n"
     write_out(
         sys.stdout,
-        f"{address.url}\n{stream}"
+        f"{panel}{address.url}\n{stream}"
         f"  model: {model}; files: {os.path.abspath(options.root)}; Ctrl-C stops it\n"
         "  try, in another terminal:\n"
         f'    {submit} "wait 10 seconds"\n',
