@@ -86,7 +86,7 @@ async def test_a_cancel_resolves_when_the_work_has_ended_and_its_receipt_arrives
 
 
 @on_both_transports
-async def test_what_follows_a_cancel_does_not_wait_for_its_end(transport: str) -> None:
+async def test_only_another_submit_waits_for_the_end_of_a_cancel(transport: str) -> None:
     may_end = trio.Event()
 
     async def agent(task: str, run: TaskRun) -> None:
@@ -112,8 +112,12 @@ async def test_what_follows_a_cancel_does_not_wait_for_its_end(transport: str) -
             )
             assert page.evaluate("client.tools()") == []
             assert page.evaluate("ended") is None
+            # It would be told that the other one is not over yet, or be cancelled as well.
+            page.evaluate("() => { globalThis.next = outcome(client.submit('next')); }")
+            assert page.evaluate("client.tools()") == []
             trio.from_thread.run_sync(may_end.set)
             page.wait_for_function("ended === 'cancelled'")
+            assert page.evaluate("next")["outcome"] == "accepted"
 
         await connected(stage, script)
 
