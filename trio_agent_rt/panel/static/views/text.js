@@ -33,7 +33,8 @@ export class LongText {
 
   _draw() {
     const { shown, left } = this._all ? { shown: this._text, left: 0 } : shorten(this._text, this._kept);
-    if (this._kept === "tail") following(this._pre, () => say(this._pre, shown));
+    // What cannot fill its box is not worth the layout that scrolling asks for.
+    if (this._kept === "tail" && shown.length > 300) following(this._pre, () => say(this._pre, shown));
     else say(this._pre, shown);
     show(this._note, this._dropped > 0);
     say(this._note, `The first ${size(this._dropped)} are not kept.`);
