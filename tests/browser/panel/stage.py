@@ -193,5 +193,5 @@ def expect_no_violations(page: Page, where: str) -> None:
             f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes']]}"
             for each in found
         ]
-        assert told == [], f"{where}, {scheme}"
+        assert not told, f"{where}, {scheme}: {told}"
     page.emulate_media(color_scheme="light")

@@ -146,7 +146,7 @@ async def test_tasks_side_by_side_do_not_mix() -> None:
             found = page.eval_on_selector_all(
                 ".task",
                 """all => all.map(task => [
-                  task.querySelector("h3").innerText, task.dataset.state,
+                  task.querySelector("h2").innerText, task.dataset.state,
                   [...task.querySelectorAll(".step .name")].map(each => each.innerText)])""",
             )
             return [tuple(each) for each in found]

@@ -42,7 +42,7 @@ async def test_a_reload_in_the_middle_shows_everything_as_it_was_and_goes_on(
             page.reload()
             page.wait_for_selector("#connection[data-state=open]")
             assert page.inner_text("#session") == session
-            assert page.inner_text(".task h3") == "烤一条面包"
+            assert page.inner_text(".task h2") == "烤一条面包"
             assert page.inner_text(".output pre") == "和面:前一半\n"
             assert page.inner_text(".step .progress") == "40 % 揉得差不多了"
             go_on(stage, "和面")

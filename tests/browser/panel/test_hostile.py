@@ -55,7 +55,7 @@ async def test_scripts_and_endless_lines_are_shown_as_text(transport: str) -> No
             page.click("#approve")
             page.wait_for_selector(".task[data-state=succeeded]")
             assert texts(page, ".step .name") == [HOSTILE]
-            assert HOSTILE in page.inner_text(".task h3")
+            assert HOSTILE in page.inner_text(".task h2")
             streamed = page.inner_text(".step .output pre")
             assert len(streamed) < 5000
             assert "长" in streamed or "x" in streamed

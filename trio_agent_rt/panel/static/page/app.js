@@ -77,7 +77,7 @@ function draw(task, step) {
     if (each.status === "running" || each === asking) view.updateStep(each, model.now());
   }
   const state = stateOf(task);
-  if (!["running", "planning", "submitting"].includes(state)) tell(task, `${view.element.querySelector("h3").textContent}: ${STATES[state]?.[1]}`);
+  if (!["running", "planning", "submitting"].includes(state)) tell(task, `${view.element.querySelector("h2").textContent}: ${STATES[state]?.[1]}`);
   for (const [id, old] of views) {
     if (model.tasks.has(id)) continue;
     old.element.remove();

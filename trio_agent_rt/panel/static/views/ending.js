@@ -25,7 +25,7 @@ export function ending(task) {
   if (end && end.output !== null && end.output !== undefined && end.output !== end.summary) {
     const output = new LongText({ label: "Result of the task" });
     output.update(end.output);
-    element.append(h("h4", { text: "Result" }), output.element);
+    element.append(h("h3", { text: "Result" }), output.element);
   }
   if (end?.confirmations?.length) element.append(decided(end.confirmations));
   if (end?.usage) {
@@ -56,7 +56,7 @@ function receipt(task, told) {
   return h(
     "section",
     { class: "receipt", "aria-label": "Receipt of the cancel" },
-    h("h4", { text: "Receipt: the work has ended" }),
+    h("h3", { text: "Receipt: the work has ended" }),
     list,
   );
 }
@@ -69,5 +69,5 @@ function decided(confirmations) {
     const why = each.reason ? `: ${each.reason}` : "";
     list.append(h("li", { text: oneLine(`${each.stepName}: ${each.outcome}${by}${why}`, 400) }));
   }
-  return h("div", {}, h("h4", { text: "What was asked" }), list);
+  return h("div", {}, h("h3", { text: "What was asked" }), list);
 }

@@ -32,7 +32,7 @@ export class TaskView {
     /** @type {HTMLElement | null} the step that began last */
     this._current = null;
     const id = `task-${task.id.replace(/[^\w-]/g, "_")}`;
-    this._title = h("h3", { id });
+    this._title = h("h2", { id });
     this._icon = h("span", { class: "icon", "aria-hidden": "true" });
     this._word = h("span");
     this._state = h("p", { class: "badge" }, this._icon, this._word);
