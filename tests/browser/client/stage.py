@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,7 +36,6 @@ __all__ = [
     "Stage",
     "connected",
     "expect_the_whole_log",
-    "make_site",
     "on_both_transports",
     "on_stage",
     "outcome",
@@ -55,22 +54,25 @@ SOON = {"base": 50, "cap": 200}
 on_both_transports = pytest.mark.parametrize("transport", ["websocket", "sse"])
 
 
-def make_site(page: str = PAGE) -> QuartTrio:
-    """A web site with a page, and the client as the package has it."""
+def _make_site(page: str, own_script: Callable[[], str]) -> QuartTrio:
+    """A web site with a page, a script of its own, and the client as the package has it."""
     site = QuartTrio(__name__, static_folder=None)
 
     async def index() -> Response:
         return Response(page, content_type="text/html; charset=utf-8")
 
     async def script(path: str) -> Response:
-        text = STATIC.joinpath(*path.split("/")).read_text(encoding="utf-8")
+        if path == "page.js":
+            text = own_script()
+        else:
+            text = STATIC.joinpath(*path.split("/")).read_text(encoding="utf-8")
         return Response(text, content_type="text/javascript; charset=utf-8")
 
     async def icon() -> tuple[str, int]:
         return "", 204
 
     site.add_url_rule("/", view_func=index)
-    site.add_url_rule("/static/<path:path>", view_func=script)
+    site.add_url_rule("/<path:path>", view_func=script)
     site.add_url_rule("/favicon.ico", view_func=icon)
     return site
 
@@ -148,15 +150,22 @@ class Stage:
 async def on_stage(
     agent: Callable[[str, TaskRun], Any],
     *,
+    page: str = PAGE,
+    script: Callable[[Mapping[str, int]], str] = lambda ports: "",
     serve_options: dict[str, Any] | None = None,
     **realtime_options: Any,
 ) -> AsyncGenerator[Stage]:
-    """A stage with its server running, which lets in whoever has Ann's cookie or token."""
+    """A stage with its server running, which lets in whoever has Ann's cookie or token.
+
+    Args:
+        script: what `page.js` of the site is, given the server's ports.
+    """
     realtime_options = {"buffer_size": 1000, "broadcast_interval": 0, **realtime_options}
     async with AsyncExitStack() as stack:
         web = await stack.enter_async_context(RealtimeAgent(agent))
         nursery = await stack.enter_async_context(trio.open_nursery())
-        address = await nursery.start(functools.partial(serve_app, make_site(), web, port=0))
+        site = _make_site(page, lambda: script(stage.ports))
+        address = await nursery.start(functools.partial(serve_app, site, web, port=0))
         stage = Stage(
             nursery,
             address.url,

@@ -15,7 +15,7 @@ from tests.browser.client.stage import (
     outcome,
     wait_for_message,
 )
-from tests.browser.stage import TOKEN, Baker
+from tests.browser.stage import TOKEN
 from trio_agent_rt import TaskRun
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def test_a_cancel_resolves_when_the_work_has_ended_and_its_receipt_arrives
 
 
 @on_both_transports
-async def test_what_follows_a_cancel_does_not_wait_for_its_end(transport: str) -> None:
+async def test_only_another_submit_waits_for_the_end_of_a_cancel(transport: str) -> None:
     may_end = trio.Event()
 
     async def agent(task: str, run: TaskRun) -> None:
@@ -95,19 +95,29 @@ async def test_what_follows_a_cancel_does_not_wait_for_its_end(transport: str) -
                 step.output("begun")
                 await trio.sleep_forever()
         finally:
-            with run.cleanup():
+            async with run.cleanup():
                 await may_end.wait()
 
     async with on_stage(agent) as stage:
 
-        def script(context: BrowserContext) -> list[Any]:
+        def script(context: BrowserContext) -> None:
             page = stage.follow(context, transport)
             outcome(page, "submit('task')")
             wait_for_message(page, "step:output")
-            page.evaluate("() => { globalThis.cancelled = client.cancel(); }")
-            assert page.evaluate("async () => (await client.tools()).length") == 0
+            page.evaluate(
+                """() => {
+                  globalThis.ended = null;
+                  client.cancel().then(({outcome}) => { ended = outcome; });
+                }"""
+            )
+            assert page.evaluate("client.tools()") == []
+            assert page.evaluate("ended") is None
+            # It would be told that the other one is not over yet, or be cancelled as well.
+            page.evaluate("() => { globalThis.next = outcome(client.submit('next')); }")
+            assert page.evaluate("client.tools()") == []
             trio.from_thread.run_sync(may_end.set)
-            return page.evaluate("async () => (await cancelled).receipts ?? []")
+            page.wait_for_function("ended === 'cancelled'")
+            assert page.evaluate("next")["outcome"] == "accepted"
 
         await connected(stage, script)
 
@@ -119,7 +129,9 @@ async def test_a_refused_command_is_rejected_with_its_code(transport: str) -> No
         def script(context: BrowserContext) -> list[dict[str, Any]]:
             page = stage.follow(context, transport)
             outcome(page, "submit('task')")
-            errors = [outcome(page, f"submit({task})") for task in ("'another'", "7", "'x'.repeat(2e6)")]
+            errors = [
+                outcome(page, f"submit({task})") for task in ("'another'", "7", "'x'.repeat(2e6)")
+            ]
             assert page.evaluate("client.state") == "open"
             return errors
 

@@ -78,7 +78,8 @@ export class Session {
     this.id = data.sessionId;
     this.#attachedBefore = true;
     if (data.resumed) this.ready = true;
-    else if (!fresh) this.#catchingUp = true;
+    else this.#questions.clear();
+    if (!data.resumed && !fresh) this.#catchingUp = true;
     // There was no position to go on from, so the server cannot tell how much was missed.
     return hidden ? { type: "gap", data: { missed: null }, timestamp } : null;
   }

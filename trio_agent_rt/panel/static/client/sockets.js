@@ -68,10 +68,17 @@ export class SocketLink {
     if (token !== null && this.#http.available) {
       this.#url.searchParams.set("ticket", await this.#http.ticket(this.#over.signal));
     } else if (token !== null) {
-      protocols.push(`bearer.${encodeURIComponent(token)}`);
+      protocols.push(`bearer.${encodeURIComponent(token).replace(/[()]/g, escape)}`);
     }
     if (this.#over.signal.aborted) return;
-    const socket = new WebSocket(this.#url, protocols);
+    let socket;
+    try {
+      socket = new WebSocket(this.#url, protocols);
+    } catch (error) {
+      // The page may not: a browser allows no ws: to a page that came by https:.
+      const { message } = /** @type {DOMException} */ (error);
+      return this.#end({ error: new AgentError("forbidden", message), final: true, pause: 0 });
+    }
     this.#socket = socket;
     socket.onopen = () => {
       this.#opened = true;
@@ -131,6 +138,16 @@ export class SocketLink {
 export function failureOf(error) {
   if (error instanceof AgentError) return refused(error);
   return passing(error instanceof Error ? error.message : String(error));
+}
+
+/**
+ * What stands for a character in an address; of those that `encodeURIComponent` leaves, a
+ * subprotocol may have no brackets.
+ *
+ * @param {string} character
+ */
+function escape(character) {
+  return `%${character.charCodeAt(0).toString(16)}`;
 }
 
 /**
