@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 import trustme
@@ -263,3 +264,30 @@ async def test_with_one_session_who_comes_without_a_position_is_told_what_goes_o
                         break
             assert started == {task.id}
             await another.task(task.id).cancel()
+
+
+async def test_the_page_comes_first_and_is_there(tmp_path: Path) -> None:
+    (tmp_path / "numbers.csv").write_text("a\n1\n")
+    async with start_server("--http-prefix", "/agent", cwd=tmp_path):
+        first = (tmp_path / "out").read_text().splitlines()[0]
+        assert first.startswith("open http://127.0.0.1:")
+        assert first.endswith("/agent/")
+        async with httpx.AsyncClient(base_url=first.removeprefix("open ")) as client:
+            assert "<!doctype html>" in (await client.get("")).text
+            told = (await client.get("panel/settings.json")).json()
+    assert "analyse numbers.csv and save a report" in told["examples"]
+
+
+async def test_the_page_can_be_left_out(tmp_path: Path) -> None:
+    async with start_server("--no-panel", cwd=tmp_path):
+        out = (tmp_path / "out").read_text()
+        assert "open " not in out
+        stream = next(each for each in out.splitlines() if each.startswith("http"))
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(stream.removesuffix("sse"))).status_code == 404
+
+
+async def test_a_websocket_url_that_is_none_is_complained_about(tmp_path: Path) -> None:
+    done = await run_program("serve", "--websocket-url", "http://x/", cwd=tmp_path)
+    assert done.code == 2
+    assert "--websocket-url" in done.complaint

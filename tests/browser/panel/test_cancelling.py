@@ -46,7 +46,7 @@ async def test_it_says_cancelling_until_the_receipt_and_a_second_press_is_harmle
             assert rows["Completed before"] == "none"
             assert rows["Cleanup"].startswith("clean")
             assert " later, at " in rows["Ended"]
-            assert texts(page, ".step .state") == ["Cancelled", "Pending"]
+            assert texts(page, ".step .state") == ["Cancelled", "Not run"]
             assert texts(page, ".notes .note") == []
             assert transport == "websocket" or sent.count("cancel") == 1
             shoot(page, f"cancelled-{transport}")

@@ -39,8 +39,8 @@ async def test_a_task_is_seen_from_its_plan_to_its_result(transport: str) -> Non
             page.wait_for_selector("text=和面:前一半")
             assert texts(page, ".step .name") == ["和面", "烤", "装盒"]
             assert texts(page, ".step .state") == ["Running", "Pending", "Pending"]
-            progress = page.wait_for_selector(".step .progress")
-            assert progress.inner_text() == "40 % 揉得差不多了"
+            page.wait_for_selector(".step .progress")
+            assert page.inner_text(".step .progress") == "40 % 揉得差不多了"
             assert page.get_by_label("Progress of 和面").evaluate("bar => bar.value") == 40
             wait_until(page, "document.title === '▶ Running 0/3 – Agent panel'")
             before = page.inner_text(".step[data-state=running] .time")

@@ -23,11 +23,12 @@ export class StepView {
     this._step = step;
     const waits = this.waiting && step.status === "running";
     const [icon, word] = STATES[waits ? "waiting" : step.status] ?? ["·", step.status];
+    const pending = this.over ? "Not run" : step.asks ? "Pending, will ask" : word;
     set(this.element, "data-state", waits ? "waiting" : step.status);
     set(this.element, "aria-current", step.status === "running" ? "step" : null);
     say(this._icon, icon);
     say(this._name, oneLine(step.name, 300));
-    say(this._state, step.status === "pending" && step.asks ? "Pending, will ask" : word);
+    say(this._state, step.status === "pending" ? pending : word);
     this.tick(now);
     this._progress(step);
     this._message(step);
@@ -35,7 +36,10 @@ export class StepView {
     this._result(step);
   }
 
+  /** Whether it asks something. */
   waiting = false;
+  /** Whether its task has ended. */
+  over = false;
 
   /** @param {number} now */
   tick(now) {

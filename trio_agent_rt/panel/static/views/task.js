@@ -6,6 +6,8 @@ import { h, say, set, show } from "./dom.js";
 import { ending } from "./ending.js";
 import { StepView } from "./step.js";
 
+const MANY = 50; // steps
+
 const DONE = new Set(["success", "skipped"]);
 
 /** The state that is shown of a task. @param {import("../page/model.js").Task} task */
@@ -101,6 +103,7 @@ export class TaskView {
       else this._order(this._task);
       show(this._list, true);
     }
+    view.over = Model.hasEnded(this._task);
     view.waiting = this._task.question?.stepId === step.id;
     view.update(step, now);
     if (step.status === "running" && this._current !== view.element) this._show(view.element);
@@ -122,6 +125,7 @@ export class TaskView {
   /** Put the steps in the order of the plan. @param {import("../page/model.js").Task} task */
   _order(task) {
     show(this._list, this._steps.size > 0);
+    set(this._list, "data-many", task.order.length > MANY ? "" : null);
     const views = task.order.map((id) => this._steps.get(id)).filter((each) => each !== undefined);
     for (const [id, view] of this._steps) {
       if (task.steps.has(id)) continue;
@@ -164,6 +168,9 @@ export class TaskView {
     this._ended = key;
     this._ending?.remove();
     this._ending = ended ? ending(task) : null;
+    for (const step of ended ? task.steps.values() : []) {
+      if (step.status === "pending" && this._steps.has(step.id)) this.updateStep(step, 0);
+    }
     if (this._ending) this.element.insertBefore(this._ending, this._list);
   }
 }
