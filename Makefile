@@ -1,8 +1,9 @@
+# make serve   a server with a page: open http://127.0.0.1:8081/ in a browser
 # make demo    watch an agent at work: DEMO_FILE=path.csv gives it a file of yours,
 #              DEMO_LLM=openai a real model
 # make test    the tests
 #
-# Both make their own environment in .venv, with any Python from 3.11 on, and install
+# All make their own environment in .venv, with any Python from 3.11 on, and install
 # into it again only when pyproject.toml has changed.
 
 VENV ?= .venv
@@ -15,6 +16,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
+DOCS := $(VENV)/.installed-docs
 
 # Not asked of anyone: the optional rules (900s), 114, which does not know what the start of
 # serve_websocket is, and 127, which is against httpx: httpx-sse and the SDKs stand on it.
@@ -27,12 +29,17 @@ IN_TESTS := --disable=ASYNC9,ASYNC102,ASYNC103,ASYNC104,ASYNC112,ASYNC114,ASYNC1
 # It takes a minute or two on one core: several files at once.
 AT_ONCE := xargs -0 -n 20 -P $$(nproc 2>/dev/null || echo 2)
 
-# "make DEMO_FILE=..." hands it over through the environment, so that any name will do.
-export DEMO_FILE DEMO_LLM
+# What the agent of "make serve" sees: a folder of its own, with a table in it.
+ROOT ?= playground
 
-.PHONY: help demo test lint format types examples docs build clean
+# "make DEMO_FILE=..." hands it over through the environment, so that any name will do.
+export DEMO_FILE DEMO_LLM ROOT
+
+.PHONY: help serve demo test lint format types examples docs screenshots build clean
 
 help:
+	@echo "make serve     a server with a page, http://127.0.0.1:8081/ (ROOT=folder: with files"
+	@echo "               of yours; ARGS=... for the command serve)"
 	@echo "make demo      watch an agent at work (DEMO_FILE=path.csv: on a file of yours;"
 	@echo "               DEMO_LLM=openai, anthropic: with a real model)"
 	@echo "make test      run the tests (ARGS=... for pytest)"
@@ -40,9 +47,16 @@ help:
 	@echo "make format    let ruff rewrite what it can"
 	@echo "make types     pyright, and whether the public types are complete"
 	@echo "make examples  run the examples"
-	@echo "make docs      check the links and run the snippets of the documentation"
+	@echo "make docs      check the documentation, run its snippets, build its site in site/"
+	@echo "make screenshots  make the pictures of the panel anew, in docs/img"
 	@echo "make build     a wheel and a source archive in dist/"
 	@echo "make clean     remove all that these have made"
+
+serve: $(RUNTIME)
+	@if [ "$$ROOT" = playground ]; then \
+	    mkdir -p playground && cp -n trio_agent_rt/cli/demo/sales.csv playground/; \
+	fi
+	@exec "$(BIN)/python" -m trio_agent_rt serve --root "$$ROOT" $(ARGS)
 
 demo: $(RUNTIME)
 	@for extra in $${DEMO_LLM:+openai anthropic}; do \
@@ -76,15 +90,20 @@ types: $(DEV)
 examples: $(DEV)
 	"$(BIN)/python" -m pytest tests/examples $(ARGS)
 
-docs: $(DEV)
+docs: $(DOCS)
 	"$(BIN)/python" -m pytest tests/docs $(ARGS)
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
+	@echo "The site is in site/. To read it, with its search: $(BIN)/python -m http.server -d site"
+
+screenshots: $(DEV)
+	"$(BIN)/python" -m docs.tools.screenshots
 
 build: $(DEV)
 	rm -rf dist
 	"$(BIN)/python" -m hatchling build
 
 clean:
-	rm -rf .venv .ci-venv dist build .coverage .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .ci-venv dist build site playground test-output .coverage .pytest_cache .ruff_cache .hypothesis
 	find trio_agent_rt tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -106,6 +125,11 @@ $(BIN)/python:
 $(RUNTIME): pyproject.toml | $(BIN)/python
 	@echo "Installing trio_agent_rt into $(VENV)"
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable .
+	@touch "$@"
+
+$(DOCS): pyproject.toml $(DEV)
+	@echo "Installing what the site of the documentation needs into $(VENV)"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	@touch "$@"
 
 $(DEV): pyproject.toml | $(BIN)/python

@@ -42,7 +42,8 @@ async def watch_the_clock(task: str, run: TaskRun) -> None:
 
 
 async def main() -> None:
-    async with open_mcp_tools(COMMAND, prefix="time_") as tools:
+    # Its word that it only reads is taken: this server we know.
+    async with open_mcp_tools(COMMAND, prefix="time_", trust_hints=True) as tools:
         for each in tools:
             asked = "a person is asked" if each.needs_confirmation else "runs without asking"
             print(f"{each.name}: stops by {each.cancellation}, {asked}")

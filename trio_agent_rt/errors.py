@@ -109,6 +109,9 @@ class _CodedError(AgentRTError):
 class ProtocolError(_CodedError):
     """A message that breaks the wire contract; `code` names how."""
 
+    message_type: str | None = None
+    """The `type` of the message, when it had a readable one."""
+
 
 class BadJSON(ProtocolError):
     """The text is not JSON."""
@@ -199,7 +202,17 @@ class PlanError(TaskError):
 
 
 class ToolError(TaskError):
-    """A tool could not do its work; the text says why, for people and for models."""
+    """A tool could not do its work; the text says why, for people and for models.
+
+    Args:
+        retryable: whether the same call may go well in a moment. A tool says no when it
+            knows better: what it was asked for is not allowed, or there is no such thing.
+            A step is then not tried again, whatever its plan says.
+    """
+
+    def __init__(self, *args: object, retryable: bool = True) -> None:
+        super().__init__(*args)
+        self.retryable = retryable
 
 
 class StepTimeout(TaskError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from trio_agent_rt.agent.failures import came_of_cancel, describe_error, is_cancelled
-from trio_agent_rt.errors import ToolError
+from trio_agent_rt.agent.failures import came_of_cancel, describe_error, is_cancelled, is_definite
+from trio_agent_rt.errors import LLMError, ToolError
 
 
 class Unspeakable(Exception):
@@ -68,3 +68,11 @@ async def test_of_a_group_what_is_no_cancel_speaks() -> None:
             assert not is_cancelled(mixed)
             assert describe_error(mixed) == "OSError: disk"
             raise
+
+
+def test_an_error_that_says_so_is_definite_in_a_group_too() -> None:
+    refused = ToolError("it may not be asked", retryable=False)
+    assert is_definite(refused)
+    assert is_definite(ExceptionGroup("", [ValueError("x"), ExceptionGroup("", [refused])]))
+    for other in (ToolError("busy"), ValueError("x"), LLMError("no"), KeyError()):
+        assert not is_definite(other)

@@ -21,7 +21,8 @@ __all__ = [
 
 LAYERS = (
     {"__main__"},
-    {"cli", "panel", "testing"},
+    {"cli"},
+    {"panel", "testing"},
     {"transports", "clients", "llm", "mcp"},
     {"realtime"},
     {"agent", "backplanes"},
@@ -127,7 +128,8 @@ def declared_requirements() -> Requirements:
     """The modules of the requirements in pyproject.toml, by extra."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     by_extra = {"": project["dependencies"], **project["optional-dependencies"]}
-    by_extra.pop("dev")
+    for tools in ("dev", "docs"):
+        by_extra.pop(tools)
     return {
         extra: {re.split(r"[^\w-]", each, maxsplit=1)[0].replace("-", "_") for each in listed}
         for extra, listed in by_extra.items()

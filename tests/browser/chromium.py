@@ -68,7 +68,7 @@ def _no_error_in_a_page(context: BrowserContext) -> Iterator[None]:
     wrong: list[str] = []
     context.on("weberror", lambda error: wrong.append(str(error.error)))
     yield
-    assert wrong == []
+    assert wrong == [], wrong
 
 
 def wait_for_output(page: Page, text: str) -> None:

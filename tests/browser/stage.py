@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import urllib.parse
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TOKEN",
     "Baker",
+    "Restartable",
     "authenticate",
     "log_in",
     "log_of",
@@ -86,6 +87,37 @@ class Baker:
         async with run.step("装盒") as step:
             await step.confirm("可以装盒吗?")
         return "一条面包"
+
+
+class Restartable:
+    """A server that ends and starts again at the same port, while its agent lives on.
+
+    Args:
+        serve: called with a `port` and a `task_status`.
+    """
+
+    def __init__(self, nursery: trio.Nursery, serve: Callable[..., Any]) -> None:
+        self._nursery = nursery
+        self._serve = serve
+        self.port = 0
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
+
+    async def start(self) -> None:
+        address = await self._nursery.start(self._run)
+        self.port = address.port
+
+    async def stop(self) -> None:
+        self._scope.cancel()
+        await self._ended.wait()
+
+    async def _run(self, *, task_status: trio.TaskStatus[Any]) -> None:
+        self._ended = trio.Event()
+        async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
+            serve = functools.partial(self._serve, port=self.port)
+            task_status.started(await nursery.start(serve))
+        self._ended.set()
 
 
 def make_site() -> QuartTrio:

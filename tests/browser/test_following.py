@@ -10,6 +10,7 @@ import trio
 from tests.browser.chromium import in_chromium, wait_for_output
 from tests.browser.stage import (
     Baker,
+    Restartable,
     authenticate,
     log_in,
     log_of,
@@ -17,42 +18,16 @@ from tests.browser.stage import (
     proxied,
     start_site,
 )
-from trio_agent_rt import Cors, RealtimeAgent, SSEAddress, serve_sse
+from trio_agent_rt import Cors, RealtimeAgent, serve_sse
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
 
-class Restartable:
-    """A server that ends and starts again at the same port, while its agent lives on."""
-
-    def __init__(self, nursery: trio.Nursery, realtime: RealtimeAgent, origin: str) -> None:
-        self._nursery = nursery
-        self._serve = functools.partial(
-            serve_sse,
-            realtime,
-            authenticate=authenticate,
-            cors=Cors([origin], credentials=True),
-        )
-        self.port = 0
-        self._scope = trio.CancelScope()
-        self._ended = trio.Event()
-
-    async def start(self) -> None:
-        address = await self._nursery.start(self._run)
-        self.port = address.port
-
-    async def stop(self) -> None:
-        self._scope.cancel()
-        await self._ended.wait()
-
-    async def _run(self, *, task_status: trio.TaskStatus[SSEAddress]) -> None:
-        self._ended = trio.Event()
-        async with trio.open_nursery() as nursery:
-            self._scope = nursery.cancel_scope
-            serve = functools.partial(self._serve, port=self.port)
-            task_status.started(await nursery.start(serve))
-        self._ended.set()
+def restartable(nursery: trio.Nursery, realtime: RealtimeAgent, origin: str) -> Restartable:
+    cors = Cors([origin], credentials=True)
+    serve = functools.partial(serve_sse, realtime, authenticate=authenticate, cors=cors)
+    return Restartable(nursery, serve)
 
 
 async def test_a_page_of_another_origin_sees_every_event_although_it_is_cut_off_twice() -> None:
@@ -60,7 +35,7 @@ async def test_a_page_of_another_origin_sees_every_event_although_it_is_cut_off_
     realtime = RealtimeAgent(baker, buffer_size=1000, broadcast_interval=0)
     async with realtime, trio.open_nursery() as nursery:
         site = await start_site(nursery, realtime)
-        server = Restartable(nursery, realtime, site)
+        server = restartable(nursery, realtime, site)
         await server.start()
         async with proxied(server.port) as (proxy, port):
 
@@ -118,7 +93,7 @@ async def test_a_page_whose_session_is_over_begins_a_new_one() -> None:
     baker = Baker()
     async with RealtimeAgent(baker, linger=0) as realtime, trio.open_nursery() as nursery:
         site = await start_site(nursery, realtime)
-        server = Restartable(nursery, realtime, site)
+        server = restartable(nursery, realtime, site)
         await server.start()
         async with proxied(server.port) as (proxy, port):
 

@@ -197,7 +197,7 @@ async def start_server(
     env: Mapping[str, str] | None = None,
     module: str = "trio_agent_rt",
 ) -> AsyncGenerator[tuple[trio.Process, str]]:
-    """`serve` on a free port, and its URL; what it writes is in `out` and `err` of `cwd`."""
+    """`serve` on free ports, and its WebSocket URL; it writes to `out` and `err` of `cwd`."""
     with (cwd / "out").open("wb") as out, (cwd / "err").open("wb") as err:
         process = await trio.lowlevel.open_process(
             command("serve", "--port", "0", "--http-port", "0", *arguments, module=module),
@@ -209,7 +209,8 @@ async def start_server(
         )
     try:
         await written(cwd / "out", "wait 10 seconds", by=process)
-        yield process, (cwd / "out").read_text().splitlines()[0]
+        told = (cwd / "out").read_text().splitlines()
+        yield process, next(each for each in told if each.startswith("ws"))
     finally:
         await end(process)
 

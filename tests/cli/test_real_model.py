@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from trio_agent_rt.cli.options import planning_timeout
+from trio_agent_rt.llm import create_llm
+
 from ..llm.openai_server import OPENAI
-from ..llm.provider_server import ProviderServer, provider_server
+from ..llm.provider_server import ProviderServer, hang, provider_server
 from .processes import run_program
 
 STEP = {"id": "a", "name": "Count", "tool": "math_evaluate", "arguments": {"expression": "6*7"}}
@@ -48,6 +51,26 @@ async def test_the_demo_says_which_model_plans(server: ProviderServer, tmp_path:
     done = await run_program("demo", "--llm", "openai", cwd=tmp_path, env=variables(server))
     assert (done.code, done.err) == (0, "")
     assert "plans with openai:llama" in done.out
+
+
+async def test_how_long_a_model_may_plan_is_said_by_the_environment(
+    server: ProviderServer,
+) -> None:
+    server.answers = [hang]
+    env = variables(server) | {"OPENAI_TIMEOUT": "0.3"}
+    done = await run_program("run", "what is 6*7", "--llm", "openai", env=env)
+    assert "openai:llama did not answer within 0.3 s; OPENAI_TIMEOUT" in done.out
+    done = await run_program("run", "x", "--llm", "openai", env=env | {"OPENAI_TIMEOUT": "soon"})
+    assert "OPENAI_TIMEOUT must be seconds, not 'soon'" in done.err
+    assert "Traceback" not in done.out + done.err
+
+
+def test_a_slow_model_is_given_time_to_plan_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert planning_timeout(create_llm("openai")) == 120
+    monkeypatch.setenv("OPENAI_TIMEOUT", "300")
+    assert planning_timeout(create_llm("openai")) == 600
+    assert planning_timeout(create_llm("openai,anthropic,offline")) == 720
+    assert planning_timeout(create_llm("offline")) == 120
 
 
 async def test_a_server_that_is_not_there_is_said_at_once() -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 import trustme
@@ -17,7 +18,7 @@ import trustme
 from trio_agent_rt.cli.opening import CleanFormatter
 from trio_agent_rt.clients import open_websocket_client
 from trio_agent_rt.errors import ConnectFailed, ConnectionRejected
-from trio_agent_rt.protocol import StepProgressed
+from trio_agent_rt.protocol import StepProgressed, StepStarted
 
 from .processes import a_moment, environment, run_program, start_server, written
 
@@ -146,6 +147,38 @@ async def test_a_host_that_others_can_reach_anonymously_gets_a_warning(tmp_path:
     assert "there is no authentication" in (tmp_path / "err").read_text()
 
 
+@pytest.mark.parametrize("name", ["code", "code_execute"])
+async def test_code_that_nobody_is_asked_about_gets_a_warning(tmp_path: Path, name: str) -> None:
+    async with start_server("--enable-code", "--auto-confirm", name, cwd=tmp_path):
+        pass
+    log = (tmp_path / "err").read_text()
+    assert "WARNING --auto-confirm: nobody is asked before code_execute runs" in log
+
+
+async def test_code_that_people_are_asked_about_gets_none(tmp_path: Path) -> None:
+    async with start_server("--enable-code", "--auto-confirm", "files", cwd=tmp_path):
+        pass
+    assert "WARNING" not in (tmp_path / "err").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--allow-anonymous",), "whoever can connect could run programs here"),
+        (("--host", "0.0.0.0", "--allow-anonymous"), "whoever can connect could run programs"),
+        (("--host", "0.0.0.0"), "in --token-env (with --enable-code there is no other way)"),
+    ],
+)
+async def test_nobody_unknown_may_run_code(
+    tmp_path: Path, options: tuple[str, ...], complaint: str
+) -> None:
+    ports = ("--port", "0", "--http-port", "0")
+    unasked = ("--enable-code", "--auto-confirm", "code")
+    done = await run_program("serve", *ports, *unasked, *options, cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert complaint in done.err
+
+
 async def test_only_whoever_has_the_token_may_connect(tmp_path: Path) -> None:
     token = secrets.token_urlsafe()
     options = ("--host", "0.0.0.0", "--token-env", "OURS")
@@ -213,3 +246,48 @@ async def test_an_mcp_server_that_cannot_be_used_is_named(
     done = await run_program("serve", "--mcp", server, cwd=tmp_path)
     assert done.code == code
     assert complaint in done.complaint
+
+
+async def test_with_one_session_who_comes_without_a_position_is_told_what_goes_on(
+    tmp_path: Path,
+) -> None:
+    async with start_server("--one-session", cwd=tmp_path) as (_, url):
+        async with open_websocket_client(url) as client:
+            task = await client.submit("wait 60 seconds")
+        async with open_websocket_client(url) as another:
+            assert another.session_id == client.session_id
+            started: set[str | None] = set()
+            with trio.fail_after(20):
+                async for event in another.events():
+                    if isinstance(event, StepStarted):
+                        started.add(event.task_id)
+                        break
+            assert started == {task.id}
+            await another.task(task.id).cancel()
+
+
+async def test_the_page_comes_first_and_is_there(tmp_path: Path) -> None:
+    (tmp_path / "numbers.csv").write_text("a\n1\n")
+    async with start_server("--http-prefix", "/agent", cwd=tmp_path):
+        first = (tmp_path / "out").read_text().splitlines()[0]
+        assert first.startswith("open http://127.0.0.1:")
+        assert first.endswith("/agent/")
+        async with httpx.AsyncClient(base_url=first.removeprefix("open ")) as client:
+            assert "<!doctype html>" in (await client.get("")).text
+            told = (await client.get("panel/settings.json")).json()
+    assert "analyse numbers.csv and save a report" in told["examples"]
+
+
+async def test_the_page_can_be_left_out(tmp_path: Path) -> None:
+    async with start_server("--no-panel", cwd=tmp_path):
+        out = (tmp_path / "out").read_text()
+        assert "open " not in out
+        stream = next(each for each in out.splitlines() if each.startswith("http"))
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(stream.removesuffix("sse"))).status_code == 404
+
+
+async def test_a_websocket_url_that_is_none_is_complained_about(tmp_path: Path) -> None:
+    done = await run_program("serve", "--websocket-url", "http://x/", cwd=tmp_path)
+    assert done.code == 2
+    assert "--websocket-url" in done.complaint

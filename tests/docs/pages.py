@@ -11,6 +11,7 @@ A comment on the line before a block says what a test does with it:
 <!-- test: event -->          JSON that a server sends
 <!-- test: plan -->           JSON of a plan
 <!-- test: page -->           JavaScript of a page; see tests/browser
+<!-- test: react -->         a page's src/main.jsx; see tests/browser/react
 <!-- test: nginx -->          a configuration of nginx; see tests/nginx
 ```
 
@@ -36,7 +37,7 @@ _BLOCK = re.compile(
     r"^(?:<!-- test: (?P<mark>.*?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 
 
@@ -76,7 +77,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def links(page: Path) -> Iterator[str]:
-    """Where a page's links lead, code left out."""
+    """Where a page's links lead, and its pictures lie; code left out."""
     text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     yield from _LINK.findall(re.sub(r"`[^`\n]*`", "", text))
 

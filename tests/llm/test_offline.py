@@ -219,6 +219,46 @@ async def test_two_reports_are_saved_as_two_files_or_as_one() -> None:
     assert one["dependsOn"] == ["step_3", "step_6"]
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        "replace 'a' with 'b' in x.txt and save",
+        "replace 'a' with 'b' in x.txt and save it",
+        "replace 'a' with 'b' in x.txt, then save it to x.txt",
+        "replace 'a' with 'b' in x.txt and save it to ./x.txt",
+        "replace 'a' with 'b' in x.txt, wait 1 second and write it back",
+        "把 x.txt 中的 a 替换为 b 并保存",
+        "convert x.csv to JSON and save",
+        "convert x.csv to JSON and save it to x.json",
+        "format x.json and save it to x.json",
+        "格式化 x.json 并保存",
+        "analyse x.csv and save a report and save it",
+        "create a report on x.csv to r.md and save it to r.md",
+        "analyse x.csv and save it to r.md and save",
+        "write 'a' to x.txt, write 'a' to x.txt",
+    ],
+)
+async def test_what_is_saved_once_is_asked_about_and_written_once(task: str) -> None:
+    steps = (await plan(task))["steps"]
+    assert [each["tool"] for each in steps].count("file_write") == 1
+    assert [each["needConfirmation"] for each in steps].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "paths"),
+    [
+        ("analyse a.csv and b.csv and save", ["a_report.md", "b_report.md"]),
+        ("read a.txt and save it to b.txt, then save it to c.txt", ["b.txt", "c.txt"]),
+        ("write 'a' to x.txt, write 'b' to x.txt, write 'a' to x.txt", ["x.txt"] * 3),
+        ("replace 'a' with 'b' in x.txt, replace 'c' with 'd' in x.txt", ["x.txt"] * 2),
+    ],
+)
+async def test_what_is_not_the_same_is_written_each_time(task: str, paths: list[str]) -> None:
+    steps = (await plan(task))["steps"]
+    written = [each["arguments"]["path"] for each in steps if each["tool"] == "file_write"]
+    assert written == paths
+
+
 async def test_an_address_is_fetched_if_there_is_a_tool_for_it() -> None:
     without = [each for each in TOOLS.infos() if each.name != "web_fetch"]
     for task in ("fetch https://example.com/a?b=1", "打开 https://example.com/a?b=1"):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
 from trio_agent_rt.agent import LLMRequest, ToolUse, Usage
+from trio_agent_rt.agent.planning import PLAN_SCHEMA
 from trio_agent_rt.errors import LLMError
 from trio_agent_rt.llm import OpenAIClient
 from trio_agent_rt.llm.openai.client import DEFAULT_MODEL
@@ -161,6 +164,83 @@ async def test_the_limit_on_tokens_is_named_as_the_server_knows_it(stage: Stage)
         for _ in range(2):
             await llm.complete(request)
     assert [each.get("max_completion_tokens") for each in stage.server.asked] == [None, 7, 7]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Failed to initialize samplers: failed to parse grammar",
+        "Unable to generate parser for this template. Automatic parser generation failed: "
+        "JSON schema error at #: unrecognized type nonsense",
+    ],
+)
+async def test_a_schema_that_llama_cpp_cannot_compile_is_put_in_words(
+    stage: Stage, said: str
+) -> None:
+    refusal = raw(400, {"error": {"code": 400, "message": said, "type": "invalid_request_error"}})
+    stage.server.answers = [refusal, OPENAI.whole("{}")]
+    other = LLMRequest(messages=QUESTION.messages, schema={"type": "object"})
+    async with stage.client() as llm:
+        for request in (PLAN, PLAN, other):
+            assert (await llm.complete(request)).text == "{}"
+    formats = [each["response_format"]["type"] for each in stage.server.asked]
+    assert formats == ["json_schema", "json_object", "json_object", "json_schema"]
+
+
+async def test_counts_in_a_schema_that_servers_cannot_compile_are_not_sent(stage: Stage) -> None:
+    inner = {"type": "string", "maxLength": 100_000, "default": {"maxLength": 2000}}
+    schema = {
+        "type": "object",
+        "properties": {"maxLength": {"anyOf": [inner, {"type": "array", "maxItems": 1000}]}},
+    }
+    tool = attrs.evolve(TOOLS[0], parameters=schema)
+    request = LLMRequest(
+        messages=QUESTION.messages, schema=schema, tools=[tool], tool_choice="auto"
+    )
+    stage.server.answers = [OPENAI.whole("{}")]
+    async with stage.client() as llm:
+        await llm.complete(request)
+        await llm.complete(attrs.evolve(PLAN, schema=PLAN_SCHEMA))
+    asked, plan = stage.server.asked
+    del inner["maxLength"]
+    assert asked["response_format"]["json_schema"]["schema"] == schema
+    assert asked["tools"][0]["function"]["parameters"] == schema
+    assert "100000" not in json.dumps(plan)
+    assert plan["response_format"]["json_schema"]["schema"]["$defs"]["StepJSON"]["properties"]
+
+
+async def test_a_schema_however_deep_is_sent(stage: Stage) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(300):
+        schema = {"items": schema}
+    stage.server.answers = [OPENAI.whole("{}")]
+    async with stage.client() as llm:
+        await llm.complete(attrs.evolve(PLAN, schema=schema))
+    assert stage.server.asked[0]["response_format"]["json_schema"]["schema"] == schema
+
+
+LOADING = raw(
+    503, {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}
+)
+"""As llama.cpp says it, to every request."""
+
+
+async def test_a_server_that_loads_its_model_is_waited_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trio_agent_rt.llm.providers.wire._LOADING_DELAY", 0.01)
+    stage.server.answers = [*[LOADING] * 6, OPENAI.whole("x")]
+    with trio.fail_after(20):
+        async with stage.client(max_retries=1) as llm:
+            assert (await llm.complete(QUESTION)).text == "x"
+
+
+async def test_a_model_that_is_loaded_too_slowly_is_told(stage: Stage) -> None:
+    stage.server.answers = [LOADING]
+    said = await error_of(stage.client())
+    assert said == f"{stage.host} is still loading its model (503)"
+    said = await error_of(stage.client(max_retries=1, timeout=0.3))
+    assert said == f"{stage.name} did not answer within 0.3 s"
 
 
 async def test_another_bad_request_is_not_asked_in_another_way(stage: Stage) -> None:

@@ -12,6 +12,7 @@ import trio
 from trio_agent_rt.errors import LLMError
 
 from .anthropic_server import PING
+from .openai_server import chunk
 from .provider_server import HANG, STOP, Asks, cut_body, hang
 from .stage import QUESTION, Stage, error_of, streamed
 
@@ -22,6 +23,25 @@ async def test_a_server_that_does_not_answer_is_given_up(stage: Stage) -> None:
         f"{stage.name} did not answer within 0.3 s"
     )
     assert len(stage.server.asked) == 1, "the time-out is not for each attempt"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_environment_says_how_long_an_answer_may_take(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    variable = f"{stage.kind.name.upper()}_TIMEOUT"
+    assert stage.client().timeout == stage.client().first_piece_timeout == 60
+    monkeypatch.setenv(variable, "0.3")
+    stage.server.answers = [hang]
+    assert await error_of(stage.client(), stream=stream) == (
+        f"{stage.name} did not {'begin to ' if stream else ''}answer within 0.3 s; "
+        f"{variable} gives it longer"
+    )
+    assert stage.client(timeout=5).timeout == 5
+    for odd in ("soon", "0", "-1", "nan", "inf"):
+        monkeypatch.setenv(variable, odd)
+        with pytest.raises(ValueError, match=f"{variable} must be seconds, not '{odd}'"):
+            stage.client()
 
 
 async def test_a_stream_that_does_not_begin_is_given_up(stage: Stage) -> None:
@@ -42,6 +62,20 @@ async def test_a_sign_of_life_that_says_nothing_does_not_count(anthropic_stage: 
     stage.server.answers = [stage.format.streamed("a", PING, b": still here\n\n", HANG)]
     text = await error_of(stage.client(piece_timeout=0.3), stream=True)
     assert text == f"{stage.name} said nothing for 0.3 s in the middle of its answer"
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_a_model_that_thinks_has_begun_and_nothing_of_that_is_its_answer(
+    openai_stage: Stage, field: str
+) -> None:
+    stage = openai_stage
+    thought = chunk({field: "let me see"})
+    stage.server.answers = [stage.format.streamed(thought, "a")]
+    async with stage.client() as llm:
+        assert (await streamed(llm))[0] == ["a"]
+    stage.server.answers = [stage.format.streamed(thought, HANG)]
+    text = await error_of(stage.client(first_piece_timeout=0.3, piece_timeout=0.2), stream=True)
+    assert text == f"{stage.name} said nothing for 0.2 s in the middle of its answer"
 
 
 async def be_busy(seconds: float) -> None:

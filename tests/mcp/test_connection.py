@@ -59,12 +59,12 @@ async def test_schema_description_and_category_are_carried_over() -> None:
     assert add.info.cancellation == "abandon"
 
 
-async def test_a_person_is_asked_unless_the_server_says_that_it_only_reads() -> None:
-    async with the_tools(here()) as tools:
+async def test_a_person_is_asked_unless_a_trusted_server_says_that_it_only_reads() -> None:
+    async with the_tools(here(), trust_hints=True) as tools:
         assert not tools["add"].needs_confirmation  # said to be read-only
         assert tools["remove"].needs_confirmation  # said to be destructive
         assert tools["fail"].needs_confirmation  # said to be nothing
-    async with the_tools(here(), trust_hints=False) as tools:
+    async with the_tools(here()) as tools:
         assert all(each.needs_confirmation for each in tools.values())
 
 
@@ -77,7 +77,7 @@ async def test_what_is_only_not_destructive_is_asked_for_too() -> None:
         """Send a letter."""
         return "sent"
 
-    async with the_tools(here(sender)) as tools:
+    async with the_tools(here(sender), trust_hints=True) as tools:
         assert tools["send"].needs_confirmation
 
 

@@ -19,6 +19,7 @@ from trio_agent_rt.mcp import open_mcp_tools
 from trio_agent_rt.protocol import StepProgressed
 from trio_agent_rt.testing import assert_no_leaks
 
+from .hostile import TOOL, declaring
 from .serving import SERVER, Call, sh, the_tools
 
 pytestmark = [
@@ -198,3 +199,23 @@ async def test_cancels_do_not_wait_for_a_server_that_reads_no_more() -> None:
             assert trio.current_time() - begun < 2
         assert trio.current_time() - begun < 2 + LEAVING
         assert living(server) == []
+
+
+async def test_what_a_server_calls_a_server_error_is_told_at_once() -> None:
+    # The SDK uses this code for connections that have ended; many servers use it for all else.
+    answer = {"error": {"code": -32000, "message": "no such table"}}
+    with trio.fail_after(30):
+        async with the_tools(declaring(TOOL, answer=answer)) as tools:
+            begun = trio.current_time()
+            with pytest.raises(ToolError, match="t: no such table"):
+                await tools["t"].run(Call(), {})
+            assert trio.current_time() - begun < 4  # no end of the server is waited for
+
+
+async def test_no_schema_of_a_servers_keeps_the_event_loop_busy() -> None:
+    pattern = {"type": "object", "properties": {"a": {"type": "string", "pattern": "(a+)+$"}}}
+    structured = {"a": "a" * 22 + "b"}  # a second or more, were it held against the pattern
+    answer = {"result": {"content": [], "structuredContent": structured}}
+    with trio.fail_after(30):
+        async with the_tools(declaring({**TOOL, "outputSchema": pattern}, answer=answer)) as tools:
+            assert await tools["t"].run(Call(), {}) == structured

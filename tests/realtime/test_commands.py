@@ -81,7 +81,7 @@ async def test_a_refused_submit_is_answered_with_an_error_and_the_status_that_ho
         me.send(SubmitTask(task="hang"))
         await me.until(StepStarted)
         seen = len(me.events)
-        me.send(SubmitTask(task="another"))
+        me.send(SubmitTask(task="another", request_id="r"))
         error = await me.until(CommandFailed)
         status = await me.until(StatusChanged)
         assert error.code == "busy"

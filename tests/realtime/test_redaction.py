@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from trio_agent_rt.agent import ChatMessage, LLMRequest, TaskRun, ToolCall, create_agent, tool
+from trio_agent_rt.agent import (
+    ChatMessage,
+    Executor,
+    LLMRequest,
+    LLMResponse,
+    LLMStep,
+    TaskRun,
+    ToolCall,
+    ToolUse,
+    create_agent,
+    tool,
+)
+from trio_agent_rt.errors import ToolError
 from trio_agent_rt.events import Redaction
 from trio_agent_rt.llm import RedactedLLM
 from trio_agent_rt.protocol import (
@@ -103,7 +115,7 @@ async def test_data_flows_whole_from_step_to_step_past_a_model_that_is_told_none
         ]
     }
     llm = ScriptedLLM(plan, summary)
-    agent = create_agent(llm=RedactedLLM(llm, REDACTION), tools=[find, use])
+    agent = create_agent(llm=llm, tools=[find, use])
     async with RealtimeAgent(agent, redaction=REDACTION) as realtime:
         done = await realtime.submit(f"use {KEY}", context={"key": KEY}).wait()
     assert given == [KEY]
@@ -111,6 +123,50 @@ async def test_data_flows_whole_from_step_to_step_past_a_model_that_is_told_none
     assert len(llm.requests) == 2
     assert KEY not in str(llm.requests)
     assert "[KEY]" in llm.requests[0].messages[-1].content
+
+
+async def test_a_step_that_asks_a_model_and_a_new_plan_tell_it_none() -> None:
+    @tool()
+    async def find(call: ToolCall) -> str:
+        """Find the key."""
+        return KEY
+
+    @tool()
+    async def fail(call: ToolCall) -> None:
+        """Fail."""
+        raise ToolError(f"{KEY} does not fit")
+
+    plan = [
+        {"id": "a", "tool": "find", "arguments": {}},
+        {"id": "b", "type": "llm", "prompt": "What is {{a.output}}?", "tools": ["find"]},
+        {"id": "c", "tool": "fail", "arguments": {}, "dependsOn": ["b"]},
+    ]
+    use = ToolUse(id="u", name="find", arguments={})
+    again = {"steps": [{"id": "d", "tool": "find", "arguments": {}}]}
+    calling = LLMResponse(text="", tool_uses=[use])
+    llm = ScriptedLLM({"steps": plan}, calling, "a key", again, "done")
+    async with RealtimeAgent(create_agent(llm=llm, tools=[find, fail]), redaction=REDACTION) as rt:
+        assert (await rt.submit(f"find {KEY}").wait()).success
+    purposes = [each.purpose for each in llm.requests]
+    assert purposes == ["plan", "text", "text", "replan", "summary"]
+    assert KEY not in str(llm.requests)
+
+
+async def test_steps_that_are_run_without_the_planning_agent_tell_none_either() -> None:
+    llm = ScriptedLLM("fine")
+    step = LLMStep(
+        id="a", name="A", description="", depends_on=(), need_confirmation=False, timeout=None,
+        prompt=f"Is {KEY} good?",
+    )  # fmt: skip
+
+    async def agent(task: str, run: TaskRun) -> object:
+        run.plan([step.shown()])
+        return (await Executor().execute(run, [step], llm=llm)).outputs
+
+    async with RealtimeAgent(agent, redaction=REDACTION) as realtime:
+        assert await realtime.submit("x").result() == {"a": "fine"}
+    assert "[KEY]" in str(llm.requests)
+    assert KEY not in str(llm.requests)
 
 
 async def test_a_model_is_told_no_secret_of_a_tool_or_a_schema() -> None:

@@ -11,7 +11,14 @@ import trio
 from ..errors import AgentRTError, ConfirmationExpired, ConfirmationRejected
 from ..ungrouping import leaves
 
-__all__ = ["came_of_cancel", "describe_error", "is_cancelled", "is_under_cancel", "refusal_in"]
+__all__ = [
+    "came_of_cancel",
+    "describe_error",
+    "is_cancelled",
+    "is_definite",
+    "is_under_cancel",
+    "refusal_in",
+]
 
 MAX_ERROR_CHARS = 2000
 """An error's text is for people to read; what is longer is a dump."""
@@ -51,6 +58,14 @@ def refusal_in(exc: BaseException) -> ConfirmationRejected | ConfirmationExpired
         if isinstance(each, ConfirmationRejected | ConfirmationExpired):
             return each
     return None
+
+
+def is_definite(exc: BaseException) -> bool:
+    """Whether `exc`, or anything it groups, says that trying again changes nothing."""
+    return any(
+        isinstance(each, AgentRTError) and getattr(each, "retryable", None) is False
+        for each in leaves(exc)
+    )
 
 
 def describe_error(exc: BaseException) -> str:

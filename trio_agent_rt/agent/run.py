@@ -98,7 +98,8 @@ class TaskRun:
         self.usage: Usage = Usage()
         """What models have taken for it; the terminal message tells it."""
         self._emit = emit
-        self._redaction = redaction
+        self.redaction: Redaction | None = redaction
+        """What viewers and models are never shown, if there is anything."""
         self._redactor = Redactor(redaction) if redaction else None
         self._view = TaskView(task_id)
         self._state: TaskState = "planning"
@@ -250,7 +251,7 @@ class TaskRun:
 
         What is published is redacted anyway. What flows from step to step is not.
         """
-        return self._redaction.text(text) if self._redaction else text
+        return self.redaction.text(text) if self.redaction else text
 
     def set_state(self, state: TaskState, message: str) -> None:
         """Publish a `status`; one that tells of work, under a cancel, says so."""

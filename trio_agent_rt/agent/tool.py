@@ -72,7 +72,8 @@ class Tool:
         cancellation: how it stops when it is cancelled. Doing what stops less well than
             that (waiting for a thread in an `async` tool) through this library is refused.
         needs_confirmation: whether a person is asked before it runs, whatever a plan says.
-        retryable: whether it may simply be run again after it failed.
+        retryable: whether it may simply be run again after it failed; not after a
+            `ToolError` that says that this changes nothing.
     """
 
     name: str = field(validator=matches_re(r"[A-Za-z0-9_\-]{1,64}"))
@@ -180,7 +181,8 @@ def tool(
             try:
                 checked = msgspec.convert(arguments, struct)
             except msgspec.ValidationError as exc:
-                raise ToolError(f"{tool_name}: {_explain(exc, arguments, schema)}") from None
+                said = f"{tool_name}: {_explain(exc, arguments, schema)}"
+                raise ToolError(said, retryable=False) from None
             return await work(call, **msgspec.structs.asdict(checked))
 
         return Tool(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from ..agent import AutoConfirm, Tool
+from ..llm import FallbackClient, NamedLLM
 from .endings import Complaint
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "add_yes_option",
     "at_least_one",
     "auto_confirmed",
+    "planning_timeout",
     "port",
     "port_or_none",
     "seconds",
@@ -30,6 +32,9 @@ __all__ = [
     "with_ids_joined",
     "words",
 ]
+
+_PLANNING_TIMEOUT = 120.0
+"""Seconds, at least; those of `create_agent`."""
 
 AddParser: TypeAlias = Callable[..., argparse.ArgumentParser]
 """Makes the parser of a command: `add_parser(name, help=…, description=…)`."""
@@ -141,6 +146,12 @@ def add_llm_option(parser: argparse.ArgumentParser) -> None:
         "OPENAI_BASE_URL), anthropic or anthropic:MODEL (the same with ANTHROPIC); several, "
         "joined with commas, are asked until one answers; default: %(default)s",
     )
+
+
+def planning_timeout(llm: NamedLLM) -> float:
+    """Seconds to plan with a model: enough to ask it twice."""
+    llms = llm.llms if isinstance(llm, FallbackClient) else (llm,)
+    return max(_PLANNING_TIMEOUT, 2 * sum(getattr(each, "timeout", 0.0) for each in llms))
 
 
 def add_root_option(parser: argparse.ArgumentParser) -> None:

@@ -1,19 +1,17 @@
 """Secrets that are known by their values, kept out of what is shown.
 
 A `Redaction` masks exact texts: `[OPENAI_API_KEY]` stands where the key stood. It knows
-them as they are, as JSON writes them inside of a text, and percent-encoded; not in base64
-or any other disguise. Where a text was cut in the middle of a secret, what is left of it
-before the "…" goes too. Ids of tasks and steps are left as they are: answers name them.
+them as they are, escaped as JSON and URLs do it, with other line ends, and as numbers; not
+in base64 or any other disguise. Where a text was cut in the middle of a secret, what is left
+of it before the "…" goes too. Ids of tasks and steps are left as they are: answers name them.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, cast
-from urllib.parse import quote
 
 import attrs
 
@@ -28,6 +26,7 @@ from ..protocol import (
     TaskCompleted,
     to_jsonable,
 )
+from .disguises import Disguises, overlap
 
 __all__ = ["Redaction", "Redactor"]
 
@@ -36,6 +35,8 @@ _NAME = re.compile(
     r"|PASSPHRASE)",
     re.IGNORECASE,
 )
+_NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,18})?")
+"""What a program may have read as a number; JSON has no longer ones that are exact."""
 _MIN_LENGTH = 8
 """Shorter values stand in ordinary text too often."""
 _CUT_LEAVES = 4
@@ -45,6 +46,7 @@ _NO_TEXTS = frozenset({
     "replay", "success", "outcome", "duration", "retries", "status", "state", "cancelling",
     "progress", "step_index", "total_steps", "will_retry", "expires_at", "requested_at",
     "ended_at", "cleanup", "need_confirmation", "missed",
+    "input_tokens", "output_tokens",
 })  # fmt: skip
 """Fields of ids, numbers and words of our own."""
 
@@ -63,17 +65,19 @@ class Redaction:
             named = dict(cast("Mapping[str, str]", secrets))
         else:
             named = dict.fromkeys(secrets, "redacted")
-        self._named = {secret: name for secret, name in named.items() if secret}
-        self._masks = {
-            form: f"[{name}]" for secret, name in self._named.items() for form in _forms(secret)
+        self._named = {_trimmed(secret): name for secret, name in named.items() if secret}
+        self._masks = {secret: f"[{name}]" for secret, name in self._named.items()}
+        # A secret may begin with another.
+        self._secrets = tuple(sorted(self._masks, key=len, reverse=True))
+        self._pattern = re.compile("|".join(map(re.escape, self._secrets)) or r"(?!)")
+        self._starts = frozenset(each[0] for each in self._secrets)
+        self._disguises = Disguises(self._masks)
+        self._numbers = {
+            number: mask for secret, mask in self._masks.items() for number in _numbers(secret)
         }
-        forms = sorted(self._masks, key=len, reverse=True)  # a secret may begin with another
-        self._forms = tuple(forms)
-        self._pattern = re.compile("|".join(map(re.escape, forms)) or r"(?!)")
-        self._starts = frozenset(each[0] for each in forms)
         self._names: dict[type, Sequence[str]] = {}
         """The fields of each kind of message that may hold text."""
-        self._longest = max(map(len, forms), default=0)
+        self._longest = max(map(len, self._secrets), default=0)
 
     @classmethod
     def of_environment(
@@ -99,18 +103,19 @@ class Redaction:
         return Redaction({**self._named, **other._named})
 
     def __bool__(self) -> bool:
-        return bool(self._forms)
+        return bool(self._secrets)
 
     def __repr__(self) -> str:
         return f"<Redaction of {len(self._named)} secrets>"
 
     def text(self, text: str) -> str:
         """`text` with every secret in it masked."""
-        for each in self._forms:
+        for each in self._secrets:
             if each in text:
                 text = self._pattern.sub(self._mask, text)
                 break
-        if "…" in text and self._forms:
+        text = self._disguises.masked(text)
+        if "…" in text and self._secrets:
             pieces = text.split("…")
             text = "…".join([*map(self._without_beginning, pieces[:-1]), pieces[-1]])
         return text
@@ -120,26 +125,20 @@ class Redaction:
 
     def _without_beginning(self, text: str) -> str:
         """Without the beginning of a secret that it may end with."""
-        size = self.held_back(text)
+        size = max(self._begun(text), self._disguises.begun(text, finished=True))
         return text if size < _CUT_LEAVES else f"{text[:-size]}[redacted]"
 
     def held_back(self, text: str) -> int:
         """How many characters at the end of a text may be the beginning of a secret."""
+        return max(self._begun(text), self._disguises.begun(text))
+
+    def _begun(self, text: str) -> int:
         ending = text[-max(self._longest - 1, 1) :]
-        longest = 0
-        if self._starts.isdisjoint(ending):
-            return longest
-        for form in self._forms:
-            place = ending.find(form[0], max(len(ending) - len(form) + 1, 0))
-            while 0 <= place < len(ending) - longest:
-                if form.startswith(ending[place:]):
-                    longest = len(ending) - place
-                place = ending.find(form[0], place + 1)
-        return longest
+        return 0 if self._starts.isdisjoint(ending) else overlap(ending, self._secrets)
 
     def value(self, value: object) -> Any:
         """`value` as plain values (see `to_jsonable`), with every secret in it masked."""
-        if not self._forms:
+        if not self._secrets:
             return value
         return self._plain(value.value if type(value) is Plain else to_jsonable(value))
 
@@ -151,11 +150,16 @@ class Redaction:
         if isinstance(value, dict):
             items = cast("dict[str, Any]", value).items()
             return {self.text(key): self._plain(each) for key, each in items}
+        return self._number(value)
+
+    def _number(self, value: Any) -> Any:
+        if self._numbers and type(value) in {int, float}:
+            return self._numbers.get(value, value)
         return value
 
     def event(self, event: Event) -> Event:
         """An event as it may be shown; the same one if there is nothing to mask."""
-        return self._record(event) if self._forms else event
+        return self._record(event) if self._secrets else event
 
     def _record(self, record: Any) -> Any:
         changed: dict[str, Any] = {}
@@ -176,7 +180,7 @@ class Redaction:
             masked = self.text(value)
             return value if masked == value else masked
         if value is None or isinstance(value, bool | int | float):
-            return value
+            return self._number(value)
         if type(value) is Plain:
             return Plain(self._plain(value.value))
         kind = cast("type[object]", type(value))
@@ -193,11 +197,16 @@ class Redaction:
 _PROTOCOL = Event.__module__.rpartition(".")[0]
 
 
-def _forms(secret: str) -> Iterator[str]:
-    yield secret
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield quote(secret, safe="")
+def _trimmed(secret: str) -> str:
+    """Without the line end that a file gives a key and a program takes away."""
+    trimmed = secret.strip()
+    return trimmed if len(trimmed) >= _CUT_LEAVES else secret
+
+
+def _numbers(secret: str) -> Iterator[int | float]:
+    """The number that a secret is, if it is one."""
+    if _NUMBER.fullmatch(secret):
+        yield float(secret) if "." in secret else int(secret)
 
 
 class Redactor:

@@ -40,7 +40,7 @@ class TaskView:
     steps: dict[str, PlanStep] = attrs.field(factory=dict[str, PlanStep])
     """Its plan's steps by id, in order, as they stand now."""
     running: dict[str, StepStarted] = attrs.field(factory=dict[str, StepStarted])
-    """The start of each step that runs now, oldest first."""
+    """The start of each step that runs now, in the order in which they were told."""
     confirmation: ConfirmationRequested | None = None
     """What it waits for a person to decide."""
     status: StatusChanged = _IDLE
@@ -65,6 +65,7 @@ class TaskView:
                 if event.state != "waiting" and not event.replay:
                     self.confirmation = None
             case StepStarted():
+                self.running.pop(event.step_id, None)
                 self.running[event.step_id] = event
                 if not event.replay:  # else the plan has told how far it is
                     self._change(event.step_id, status="running", progress=None)
@@ -136,6 +137,8 @@ class SessionView:
     """The last task that ended."""
     status: StatusChanged = _IDLE
     """What the session is doing, all tasks together: the newest word of a running one."""
+    _told_last: StepStarted | None = None
+    """The last start of a step, whether or not that step still runs."""
 
     def apply(self, event: Event) -> None:
         """Take in the next event of the session.
@@ -161,10 +164,25 @@ class SessionView:
         task.apply(event)
         if isinstance(event, StatusChanged):
             self.status = event
+        elif isinstance(event, StepStarted):
+            self._told_last = event
         elif isinstance(event, TaskCompleted):
             self.ended = self.tasks.pop(event.task_id)
             others = list(self.tasks.values())
             self.status = others[-1].status if others else self.ended.status
+
+    def start_to_repeat(self, question: ConfirmationRequested) -> StepStarted | None:
+        """The start of the step that asks, to be told again before its question.
+
+        Panels answer for the step whose start they were told last. None if that is it.
+        """
+        task, last = self.tasks.get(question.task_id), self._told_last
+        start = None if task is None else task.running.get(question.step_id)
+        if start is None or last is None:
+            return None
+        if (last.task_id, last.step_id) == (start.task_id, start.step_id):
+            return None
+        return attrs.evolve(start, replay=True, position=None, timestamp=None)
 
     def catch_up(self) -> list[Event]:
         """The present state, told in events: what a connection without a past is given."""

@@ -10,11 +10,11 @@ from ..agent.llm import (
     Usage,
     WholeAnswers,
 )
+from ..agent.planning.redacted import RedactedLLM
 from .anthropic import AnthropicClient
 from .fallback import FallbackClient
 from .offline import OfflineClient
 from .openai import OpenAIClient
-from .redacted import RedactedLLM
 from .registry import KNOWN_LLMS, NamedLLM, create_llm
 
 __all__ = [

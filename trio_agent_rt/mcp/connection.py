@@ -16,7 +16,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import mcp
 import trio
@@ -29,8 +29,9 @@ from ..agent.failures import describe_error
 from ..agent.stopping.claims import record_of
 from ..errors import AgentRTError, ToolError, ToolServerFailed
 from ..ungrouping import Ungrouping, errors_in
-from .http import over_http, with_outbox
-from .names import tool_names
+from .http import AddressServer
+from .listed import checked_schema, tool_names
+from .outbox import with_outbox
 from .results import plain_result
 from .stdio import ProgramServer
 from .target import Given, Program, Target
@@ -42,8 +43,17 @@ _log = logging.getLogger(__name__)
 _LEAVE_TIMEOUT = 1.0
 """Seconds for a good-bye; what ends processes has a bound of its own."""
 
+_END_TIMEOUT = 5.0
+"""Seconds for the end of a server whose connection has ended: more than it takes."""
+
+_CLOSED = "Connection closed"
+"""What the SDK says to calls when a connection ends."""
+
 _MAX_PAGES = 100
 """Of a list of tools; one that never ends would never be open."""
+
+_MAX_TOOLS = 1000
+_NAME_CHARS = 64
 
 _LEFT = "the MCP server may go on with it"
 
@@ -62,6 +72,7 @@ class Connection:
     def __init__(self, target: Target, *, timeout: float, max_message_bytes: int) -> None:
         self._target = target
         self._timeout = timeout
+        self._max_message_bytes = max_message_bytes
         self._program = (
             ProgramServer(target, max_message_bytes) if isinstance(target, Program) else None
         )
@@ -69,7 +80,7 @@ class Connection:
         self._settled = trio.Event()
         self._left = trio.Event()
         self._ended = trio.Event()
-        self._listed: list[types.Tool] | None = None
+        self._listed: list[tuple[types.Tool, dict[str, Any]]] | None = None
         self._client: mcp.Client | None = None
         self._over: ToolServerFailed | None = None
         self._unanswered: deque[tuple[CleanupRecord, str]] = deque(maxlen=_REMEMBERED)
@@ -113,14 +124,21 @@ class Connection:
     def tools(self, *, prefix: str, category: str, trust_hints: bool, max_chars: int) -> list[Tool]:
         """What the server can do, as tools."""
         assert self._listed is not None
-        names = tool_names([each.name for each in self._listed], prefix)
+        names = tool_names([each.name for each, _ in self._listed], prefix)
         return [
-            self._tool(each, name, category, trust_hints=trust_hints, max_chars=max_chars)
+            self._tool(*each, name, category, trust_hints=trust_hints, max_chars=max_chars)
             for each, name in zip(self._listed, names, strict=True)
         ]
 
     def _tool(
-        self, listed: types.Tool, name: str, category: str, *, trust_hints: bool, max_chars: int
+        self,
+        listed: types.Tool,
+        schema: dict[str, Any],
+        name: str,
+        category: str,
+        *,
+        trust_hints: bool,
+        max_chars: int,
     ) -> Tool:
         async def function(call: ToolCall, arguments: Mapping[str, Any]) -> object:
             result = await self._call(listed.name, call, arguments)
@@ -133,7 +151,7 @@ class Connection:
         return Tool(
             name=name,
             description=listed.description or listed.title or listed.name,
-            parameters=listed.input_schema,
+            parameters=schema,
             function=function,
             category=category,
             cancellation="abandon",
@@ -161,10 +179,20 @@ class Connection:
             raise
         except Exception as exc:
             error = exc
-        if isinstance(error, mcp.MCPError) and error.code == types.CONNECTION_CLOSED:
-            await self._ended.wait()  # which is bounded, and says more
-            raise ToolError(str(self._over))
+        if isinstance(error, mcp.MCPError) and self._ends(error):
+            with trio.move_on_after(_END_TIMEOUT):
+                await self._ended.wait()  # which says more
+                raise ToolError(str(self._over))
         raise ToolError(f"{name}: {_in_words(error)}") from error
+
+    def _ends(self, error: mcp.MCPError) -> bool:
+        """Whether a call has failed because the connection ends: servers use that code too, and
+        the SDK itself for one answer that has broken off."""
+        if error.code != types.CONNECTION_CLOSED:
+            return False
+        if self._program is not None:
+            return self._left.is_set() or self._program.over.is_set()
+        return error.message == _CLOSED
 
     def _leave_to_the_server(self, call: ToolCall) -> None:
         if not self._ended.is_set():
@@ -180,7 +208,10 @@ class Connection:
             cache=None,
             client_info=types.Implementation(name="trio_agent_rt", version="0"),
         ) as client:
-            listed = await _list_tools(client)
+            listed = [
+                (each, checked_schema(each.name[:_NAME_CHARS], each.input_schema))
+                for each in await _list_tools(client)
+            ]
             # No checkpoint from here on: either it is open, or it was left before.
             self._scope.deadline = math.inf
             self._listed, self._client = listed, client
@@ -195,6 +226,8 @@ class Connection:
         if self._listed is None and self._scope.cancelled_caught and not self._left.is_set():
             noise = "" if program is None else program.noise()
             text = f"{name}: it did not tell its tools within {self._timeout:g} s{noise}"
+        elif isinstance(error, ToolServerFailed | ValueError):
+            text = f"{name}: {_in_words(error)}"  # which is why it was ended
         elif program is not None and program.over.is_set() and not self._left.is_set():
             text = f"{name}: {program.how_it_ended()}"
         elif error is not None:
@@ -212,7 +245,7 @@ class Connection:
         if isinstance(target, Given):
             return cast("Transport", with_outbox(cast("Transport", target.transport)))
         assert not isinstance(target, Program)
-        return cast("Transport", over_http(target))
+        return cast("Transport", AddressServer(target, self._max_message_bytes).connected())
 
 
 async def _list_tools(client: mcp.Client) -> list[types.Tool]:
@@ -221,6 +254,8 @@ async def _list_tools(client: mcp.Client) -> list[types.Tool]:
     for _ in range(_MAX_PAGES):
         page = await client.list_tools(cursor=cursor)
         found += page.tools
+        if len(found) > _MAX_TOOLS:
+            raise ToolServerFailed(f"it has more than {_MAX_TOOLS} tools")
         cursor = page.next_cursor
         if not cursor:
             return found
@@ -237,4 +272,22 @@ def _in_words(exc: Exception) -> str:
     first = next(iter(errors_in(exc)), exc)
     if isinstance(first, mcp.MCPError | AgentRTError):
         return str(first) or "it failed, and said no more"
+    if isinstance(first, ValueError) and hasattr(first, "errors"):
+        return _invalid(cast("_Invalid", first))
     return describe_error(first)
+
+
+class _Invalid(Protocol):
+    """What the SDK raises for an answer that is not as the protocol has it."""
+
+    def errors(self) -> list[dict[str, Any]]: ...
+
+
+def _invalid(error: _Invalid) -> str:
+    first = error.errors()[0]
+    where = [str(each)[:_NAME_CHARS] for each in first["loc"]]
+    what = "its answer"
+    if where[:1] == ["tools"] and where[1:]:
+        what, where = f"tool {int(where[1]) + 1} of its list", where[2:]
+    place = ascii(".".join(where))[1:-1]
+    return f"{what} is not as the protocol has it: {place}{': ' * bool(place)}{first['msg']}"

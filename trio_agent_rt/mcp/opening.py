@@ -35,7 +35,7 @@ async def open_mcp_tools(
     headers: Mapping[str, str] | None = None,
     prefix: str = "",
     category: str = "mcp",
-    trust_hints: bool = True,
+    trust_hints: bool = False,
     connect_timeout: float = 30.0,
     max_result_chars: int = MAX_OUTPUT_CHARS,
     max_message_bytes: int = _MAX_MESSAGE_BYTES,
@@ -62,11 +62,12 @@ async def open_mcp_tools(
         category: of the tools. What a server calls itself is not used: `AutoConfirm` goes
             by it.
         trust_hints: whether a tool that the server calls read-only runs without a person
-            being asked. All others need a confirmation.
+            being asked. All others need a confirmation, by default every one: a server
+            may be wrong about its tools, or lie.
         connect_timeout: seconds in which it must have told its tools.
         max_result_chars: how much of a result is kept, in characters of JSON, roughly.
-        max_message_bytes: the longest message from a command; one that sends a longer one
-            is ended.
+        max_message_bytes: the longest message from a command or a URL; a server that sends
+            a longer one is ended, or left. A transport of yours has bounds of its own.
 
     Raises:
         ToolServerFailed: when there is no such server, it ends or does not answer in time,

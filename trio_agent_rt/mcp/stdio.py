@@ -27,19 +27,12 @@ from ..agent.stopping import Command
 from ..agent.stopping.group import ProcessGroup
 from ..agent.stopping.pipes import Outlet
 from ..agent.stopping.processes import start_program
+from .outbox import OUTBOX_MESSAGES, Streams, dealt_with
 from .target import Program
 
-__all__ = ["OUTBOX_MESSAGES", "ProgramServer", "Streams"]
+__all__ = ["ProgramServer"]
 
 _log = logging.getLogger(__name__)
-
-OUTBOX_MESSAGES = 64
-"""What may wait to be read by a server, so that no call waits to tell it of its cancel."""
-
-Streams = tuple[
-    MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]
-]
-"""What comes from a server, and what goes to it."""
 
 _CHUNK = 64 * 1024
 _FLUSH_TIMEOUT = 0.2
@@ -95,7 +88,7 @@ class ProgramServer:
         async with trio.open_nursery() as nursery:
             try:
                 nursery.start_soon(self._err.run)
-                nursery.start_soon(self._read, process.stdout, came)
+                nursery.start_soon(self._read, process.stdout, came, outbox)
                 nursery.start_soon(self._write, process.stdin, to_send, came, written)
                 with inbox, outbox:
                     yield inbox, outbox
@@ -111,6 +104,7 @@ class ProgramServer:
         self,
         stdout: trio.abc.ReceiveStream,
         came: MemoryObjectSendStream[SessionMessage | Exception],
+        outbox: MemoryObjectSendStream[SessionMessage],
     ) -> None:
         buffer = bytearray()
         try:
@@ -120,7 +114,7 @@ class ProgramServer:
                         *lines, rest = data.split(b"\n")
                         for line in lines:
                             buffer += line
-                            await self._take(bytes(buffer), came)
+                            await self._take(bytes(buffer), came, outbox)
                             buffer.clear()
                         buffer += rest
                         if len(buffer) > self._max_message_bytes:
@@ -134,7 +128,10 @@ class ProgramServer:
             self.over.set()
 
     async def _take(
-        self, line: bytes, came: MemoryObjectSendStream[SessionMessage | Exception]
+        self,
+        line: bytes,
+        came: MemoryObjectSendStream[SessionMessage | Exception],
+        outbox: MemoryObjectSendStream[SessionMessage],
     ) -> None:
         if not line.strip():
             return
@@ -149,7 +146,10 @@ class ProgramServer:
             # Nothing else here waits when there is nothing but noise.
             await trio.lowlevel.checkpoint()
             return
-        await came.send(SessionMessage(message))
+        if dealt_with(message, outbox):
+            await trio.lowlevel.checkpoint()
+        else:
+            await came.send(SessionMessage(message))
 
     async def _write(
         self,

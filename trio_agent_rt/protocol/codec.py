@@ -1,6 +1,6 @@
 """Messages to JSON text and back: the only place that knows JSON and wire names.
 
-Each message class has one row in `_EVENTS` or `_COMMANDS`; its wire fields follow from
+Each message class has one row in `EVENTS` or `COMMANDS`; its wire fields follow from
 its Python fields (`step_id` is `stepId`) and from one rule: a field that defaults to
 None is left out when it is None, every other field is always there.
 """
@@ -23,6 +23,8 @@ from .jsonable import MAX_OUTPUT_CHARS, to_jsonable
 from .position import Position
 
 __all__ = [
+    "COMMANDS",
+    "EVENTS",
     "RESERVED_TYPES",
     "decode_command",
     "decode_event",
@@ -33,7 +35,7 @@ __all__ = [
     "event_type",
 ]
 
-_COMMANDS: dict[str, type[m.Command]] = {
+COMMANDS: dict[str, type[m.Command]] = {
     "task:submit": m.SubmitTask,
     "task:cancel": m.CancelTask,
     "step:confirm": m.ConfirmStep,
@@ -41,8 +43,9 @@ _COMMANDS: dict[str, type[m.Command]] = {
     "get:state": m.GetState,
     "ping": m.Ping,
 }
+"""What clients send: the wire's name of each command, and its class."""
 
-_EVENTS: dict[str, type[m.Event]] = {
+EVENTS: dict[str, type[m.Event]] = {
     "connected": m.Connected,
     "status": m.StatusChanged,
     "plan:created": m.PlanCreated,
@@ -60,8 +63,9 @@ _EVENTS: dict[str, type[m.Event]] = {
     "ack": m.Acknowledged,
     "pong": m.Pong,
 }
+"""What a server sends: the wire's name of each event, and its class."""
 
-RESERVED_TYPES = frozenset(_COMMANDS) | frozenset(_EVENTS)
+RESERVED_TYPES = frozenset(COMMANDS) | frozenset(EVENTS)
 """Types that an application's own broadcast cannot use."""
 
 _MAX_COMMAND_CHARS = 16 * MAX_OUTPUT_CHARS
@@ -82,10 +86,10 @@ _ENVELOPE = ("task_id", "position", "timestamp", "replay")
 """Fields of every event that travel beside its data."""
 
 _encode = msgspec.json.Encoder().encode
-_EVENT_NAMES: dict[type, str] = {cls: name for name, cls in _EVENTS.items()}
-_COMMAND_NAMES: dict[type, str] = {cls: name for name, cls in _COMMANDS.items()}
-_RECORDS: dict[type, Record] = {cls: record_of(cls, skip=_ENVELOPE) for cls in _EVENTS.values()} | {
-    cls: record_of(cls, skip=("request_id",), limits=_LIMITS) for cls in _COMMANDS.values()
+_EVENT_NAMES: dict[type, str] = {cls: name for name, cls in EVENTS.items()}
+_COMMAND_NAMES: dict[type, str] = {cls: name for name, cls in COMMANDS.items()}
+_RECORDS: dict[type, Record] = {cls: record_of(cls, skip=_ENVELOPE) for cls in EVENTS.values()} | {
+    cls: record_of(cls, skip=("request_id",), limits=_LIMITS) for cls in COMMANDS.values()
 }
 _RECORDS[m.Acknowledged] = record_of(m.Acknowledged, skip=(*_ENVELOPE, "request_id"))
 
@@ -186,17 +190,19 @@ def decode_command(text: str | bytes) -> m.Command:
         BadMessage: when a field is missing or of the wrong kind; the text names it.
         UnknownMessageType: when the type is not in the contract.
 
-    Each carries the message's `request_id` if that much could be read.
+    Each carries the message's `request_id` and its type if that much could be read.
     """
+    message_type: str | None = None
     try:
         envelope = _envelope(_command_envelope, text)
-        cls = _COMMANDS.get(envelope.type)
+        message_type = envelope.type
+        cls = COMMANDS.get(envelope.type)
         if cls is None:
-            known = ", ".join(sorted(_COMMANDS))
+            known = ", ".join(sorted(COMMANDS))
             raise UnknownMessageType(f"type: expected one of {known}, got {envelope.type[:64]!r}")
         return cls(request_id=envelope.request_id, **decode_fields(cls, envelope.data))
     except ProtocolError as exc:
-        exc.request_id = _request_id(text)
+        exc.request_id, exc.message_type = _request_id(text), message_type
         raise
 
 
@@ -208,7 +214,7 @@ def decode_event(text: str | bytes) -> m.Event:
         BadMessage: when a field is missing or of the wrong kind; the text names it.
     """
     envelope = _envelope(_event_envelope, text)
-    cls = _EVENTS.get(envelope.type, m.CustomEvent)
+    cls = EVENTS.get(envelope.type, m.CustomEvent)
     fields: dict[str, Any] = {"type": envelope.type, "data": envelope.data}
     if cls is not m.CustomEvent:
         fields = decode_fields(cls, envelope.data)

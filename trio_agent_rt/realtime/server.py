@@ -65,8 +65,8 @@ class RealtimeAgent:
             its owner may attach to a session, and in a room everybody may do everything.
         limits: what peers may have and how long they are waited for, or None for the
             defaults of `Limits`.
-        redaction: secrets that neither viewers nor models are shown, for example
-            `Redaction.of_environment()`, or None for none. What flows from step to step
+        redaction: secrets that neither viewers nor the models of a `PlanningAgent` are shown,
+            for example `Redaction.of_environment()`, or None for none. What flows from step to step
             stays whole, and so does what `RunningTask.result` gives.
 
     From the cancel or the end of the block to the return it takes at most
@@ -329,8 +329,8 @@ class RealtimeAgent:
     ) -> None:
         """Raise what `connect` would raise now: for who must answer before it attaches.
 
-        Args, Raises: see `connect`; `SessionEnded`, an `UnknownSession`, tells that the session
-            has ended for good, to nobody but whom it belonged to.
+        It takes what `connect` takes. A `SessionEnded`, which is an `UnknownSession`, tells
+        that the session has ended for good, to nobody but whom it belonged to.
         """
         position = Position.parse(last_position) if last_position else None
         self._choose(principal, session_id, position, room=create)

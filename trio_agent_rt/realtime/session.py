@@ -28,6 +28,7 @@ from ..errors import Busy, SessionEnded, ShuttingDown
 from ..events import Encoded, EventLog, SessionView, encode
 from ..protocol import (
     CloseCode,
+    ConfirmationRequested,
     ConfirmStep,
     Connected,
     Event,
@@ -133,6 +134,8 @@ class Session:
         """Give `event` its place in the log and to every viewer. Never waits."""
         if isinstance(event, TaskCompleted):
             event = _bounded(event)
+        elif isinstance(event, ConfirmationRequested):
+            self._repeat_start(event)
         entry = self.log.append(event)
         self.view.apply(event)
         for connection in self._connections:
@@ -141,6 +144,15 @@ class Session:
             observer.offer(entry)
             if observer.closing is not None:
                 self.forget_observer(observer)
+
+    def _repeat_start(self, question: ConfirmationRequested) -> None:
+        """Where other steps have started since, say again which one is about to ask."""
+        again = self.view.start_to_repeat(question)
+        if again is not None:
+            self.view.apply(again)
+            item = encode(again)
+            for connection in self._connections:
+                connection.offer(item)
 
     def catch_up(self) -> list[Event]:
         """The present state, told in events."""

@@ -6,7 +6,7 @@ from .http import Exchange, current_exchange, serve_app
 from .listeners import HTTPAddress, SSEAddress, WebSocketAddress
 from .request import Headers, Request
 from .serve import ServerAddresses, SSEOptions, WebSocketOptions, serve
-from .sse import SSEPaths, serve_sse, sse_blueprint
+from .sse import Pages, SSEPaths, serve_sse, sse_blueprint
 from .tokens import BearerTokens
 from .websocket import serve_websocket
 
@@ -18,6 +18,7 @@ __all__ = [
     "Exchange",
     "HTTPAddress",
     "Headers",
+    "Pages",
     "Request",
     "SSEAddress",
     "SSEOptions",

@@ -17,6 +17,7 @@ __all__ = [
     "SSEAddress",
     "WebSocketAddress",
     "address_of",
+    "close_all",
     "http_address_of",
     "is_loopback",
     "open_listeners",
@@ -108,6 +109,12 @@ async def open_listeners(
     raise AssertionError("the last attempt returns or raises")
 
 
+def close_all(listeners: list[trio.SocketListener]) -> None:
+    """Close them, at once."""
+    for each in listeners:
+        each.socket.close()
+
+
 def is_loopback(host: str) -> bool:
     """Whether a numeric address is one that only this machine can reach."""
     try:
@@ -139,8 +146,7 @@ async def _open_all(addresses: list[str], port: int) -> list[trio.SocketListener
         complete = bool(listeners)
     finally:
         if not complete:
-            for listener in listeners:
-                listener.socket.close()
+            close_all(listeners)
     if not listeners and unavailable is not None:
         raise unavailable
     return listeners

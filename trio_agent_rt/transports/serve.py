@@ -14,8 +14,15 @@ from attrs import field, frozen
 from ..ungrouping import Ungrouping
 from .admission import Admission, Authenticate, ChooseSession
 from .cors import Cors
-from .listeners import SSEAddress, WebSocketAddress, open_listeners
-from .sse import SSEPaths
+from .listeners import (
+    SSEAddress,
+    WebSocketAddress,
+    address_of,
+    close_all,
+    http_address_of,
+    open_listeners,
+)
+from .sse import Pages, SSEPaths
 from .sse.server import check_prefix, serve_sse_at, sse_app
 from .websocket.server import check_path, serve_websocket_at
 
@@ -103,6 +110,7 @@ async def serve(
     allow_anonymous: bool = False,
     cors: Cors | None = None,
     choose_session: ChooseSession | None = None,
+    pages: Pages | None = None,
     task_status: trio.TaskStatus[ServerAddresses] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Show `realtime`'s sessions over WebSocket and over SSE, until it shuts down.
@@ -128,6 +136,8 @@ async def serve(
         allow_anonymous: whether other machines may be able to connect all the same.
         cors: which pages of other origins may connect, or None for none but its own.
         choose_session: as in `serve_websocket`.
+        pages: web pages at the port and below the prefix of `sse`, such as `panel.Panel()`;
+            None for none.
 
     Raises:
         OSError: when it cannot listen there; the text says what to change.
@@ -153,14 +163,21 @@ async def serve(
     )
     loopback_only = authenticate is None and not allow_anonymous
     servers: dict[str, _Server] = {}
+    place: WebSocketAddress | None = None
     with contextlib.ExitStack() as stack:
         # Both listen before either serves, so that nobody is served by half of it.
         if websocket is not None:
             listeners = await open_listeners(
                 websocket.host, websocket.port, loopback_only=loopback_only
             )
-            stack.callback(_close, listeners)
-            own_ports.add(_port(listeners))
+            stack.callback(close_all, listeners)
+            place = address_of(
+                listeners,
+                host=websocket.host,
+                path=websocket.path,
+                secure=websocket.ssl_context is not None,
+            )
+            own_ports.add(place.port)
             servers["websocket"] = functools.partial(
                 serve_websocket_at,
                 listeners,
@@ -171,10 +188,20 @@ async def serve(
                 ssl_context=websocket.ssl_context,
             )
         if sse is not None:
-            app = await sse_app(realtime, admission, prefix=sse.prefix, paths=sse.paths)
             listeners = await open_listeners(sse.host, sse.port, loopback_only=loopback_only)
-            stack.callback(_close, listeners)
-            own_ports.add(_port(listeners))
+            stack.callback(close_all, listeners)
+            secure = sse.ssl_context is not None
+            address = http_address_of(listeners, host=sse.host, secure=secure)
+            own_ports.add(address.port)
+            app = await sse_app(
+                realtime,
+                admission,
+                prefix=sse.prefix,
+                paths=sse.paths,
+                pages=pages,
+                http=address,
+                websocket=place,
+            )
             servers["sse"] = functools.partial(
                 serve_sse_at,
                 listeners,
@@ -206,12 +233,3 @@ async def _start(server: _Server, *, task_status: trio.TaskStatus[object]) -> No
         task_status.started(address)
 
     await server(on_listening=announce)
-
-
-def _close(listeners: list[trio.SocketListener]) -> None:
-    for each in listeners:
-        each.socket.close()
-
-
-def _port(listeners: list[trio.SocketListener]) -> int:
-    return int(listeners[0].socket.getsockname()[1])

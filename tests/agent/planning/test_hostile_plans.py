@@ -147,8 +147,8 @@ HOSTILE: list[tuple[Any, str | None]] = [
     (plan(loop("l", loop("m", loop("n", HI, over=[0] * 100), over=[0] * 100), over=[0] * 100)),
      "the most that it may"),
     # too large
-    (plan(step("a", "repeat", text="x", times=10_000_000)), "cannot be kept"),
-    (plan(loop("l", BIG, over=[0] * 10)), "iteration 6: BIG (big): its output cannot be kept"),
+    (plan(step("a", "repeat", text="x", times=10_000_000)), "too big to be passed on"),
+    (plan(loop("l", BIG, over=[0] * 10)), "iteration 6: BIG (big): its output is too big"),
     (plan(BIG, step("b", "say", text="{{big.output}}" * 20)), "bring in have more than 8"),
     (plan(BIG, {"id": "m", "type": "llm", "prompt": "{{big.output}} " * 5_000}), "bring in"),
     (plan(BIG, step("b", "add", numbers="{{big.output}}")), "Expected `array`, got `str`"),
@@ -209,8 +209,9 @@ async def test_an_output_that_cannot_be_kept_fails_its_step_and_is_not_tried_aga
     completed = await stage.play(agent)
     assert calls == 1
     assert completed.error == (
-        "A (a): its output cannot be kept: with it, the outputs of this task take more than "
-        "5,000,000 bytes — 1 more step did not run to success"
+        "A (a): its output is too big to be passed on: with it, the outputs of this task take "
+        "more than 5,000,000 bytes; ask for less at a time (fewer rows, a shorter text), or have "
+        "it written to a file — 1 more step did not run to success"
     )
     assert stage.run.completed_steps == ["c"]
 

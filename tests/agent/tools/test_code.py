@@ -12,12 +12,34 @@ import trio
 
 from trio_agent_rt.agent import ProcessResult
 from trio_agent_rt.agent.tools import CodeLimits, code_execute_tool, default_tools
+from trio_agent_rt.agent.tools.programs import code as code_module
 from trio_agent_rt.agent.tools.programs.code import _result
 from trio_agent_rt.errors import ToolError
 
 from .recorded import RecordedCall, run
 
 CODE = code_execute_tool()
+
+NOBODY = 65534
+BECOME_NOBODY = f"""
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+"""
+
+
+@pytest.fixture
+def unprivileged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs are run by somebody whom every limit binds, also where root runs the tests.
+
+    They become that when Python has imported what it needs: it may be installed where root
+    alone can read.
+    """
+    if os.geteuid() == 0:
+        start = 'if __name__ == "__main__":'
+        source = code_module._BOOTSTRAP
+        assert source.count(start) == 1
+        monkeypatch.setattr(code_module, "_BOOTSTRAP", source.replace(start, BECOME_NOBODY + start))
 
 
 async def test_code_runs_and_its_last_expression_is_told() -> None:
@@ -95,21 +117,32 @@ async def test_it_sees_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatc
         ("open('big', 'wb').write(b'x' * 2_000_000)", "File too large"),
         ("[open('/dev/null') for _ in range(100)]", "Too many open files"),
         ("while True: pass", "more than 1 s of computing"),
-        ("import resource as r; r.setrlimit(r.RLIMIT_CPU, (5, 5))", "not allowed to raise"),
     ],
 )
 async def test_it_is_held_to_its_limits(code: str, error: str) -> None:
-    if "setrlimit" in code and os.geteuid() == 0:
-        pytest.skip("root may raise its limits")
     limited = code_execute_tool(CodeLimits(cpu_time=1, file_bytes=1_000_000))
     assert error in (await run(limited, code=code))["error"]
 
 
-async def test_it_starts_no_process() -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may start processes whatever the limit")
-    told = await run(CODE, code="import os; os.fork()")
-    assert "unavailable" in told["error"]
+@pytest.mark.usefixtures("unprivileged")
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("import resource as r; r.setrlimit(r.RLIMIT_CPU, (50, 50))", "not allowed to raise"),
+        ("import os; os.fork()", "BlockingIOError"),
+        ("import _thread; _thread.start_new_thread(print, ())", "can't start new thread"),
+    ],
+)
+async def test_it_cannot_raise_its_limits_and_starts_nothing(code: str, error: str) -> None:
+    told = await run(CODE, code=f"import os; assert os.getuid() != 0\n{code}")
+    assert error in (told["error"] or "")
+
+
+@pytest.mark.usefixtures("unprivileged")
+async def test_it_may_start_processes_where_it_is_told_so() -> None:
+    allowed = code_execute_tool(CodeLimits(processes=True))
+    told = await run(allowed, code="import os\nif not os.fork(): os._exit(0)\nos.wait()[1]")
+    assert (told["error"], told["value"]) == (None, 0)
 
 
 async def test_what_it_writes_is_kept_up_to_a_limit() -> None:

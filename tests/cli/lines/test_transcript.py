@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from trio_agent_rt.cli.lines import Line, Transcript
@@ -160,3 +161,11 @@ def test_a_giant_plan_and_a_giant_question_are_one_line_each_in_a_file() -> None
     lines = _lines(plan, asked, each=True)
     assert len(lines) == 2
     assert all(len(text) < 2100 for _, text in lines)
+
+
+def test_a_start_that_is_told_again_beside_a_question_is_no_line_of_its_own() -> None:
+    again = attrs.evolve(START, replay=True)
+    kinds = [kind for kind, _ in _lines(PLAN, START, again, each=True)]
+    assert kinds.count("start") == 1
+    kinds = [kind for kind, _ in _lines(PLAN, again, each=True)]
+    assert kinds.count("start") == 1, "but in a catch-up it is"

@@ -20,6 +20,7 @@ from .executor import Executor
 from .planner import Planner, sum_up
 from .plans import PlannedStep, shown_steps
 from .prompts import PROMPT_VERSION
+from .redacted import redacted_for
 
 __all__ = ["PlanningAgent", "create_agent"]
 
@@ -32,7 +33,8 @@ class PlanningAgent:
     It is an `async def agent(task, run)` like any other; see `create_agent`.
 
     Args:
-        llm: who plans, answers the plan's questions and sums up.
+        llm: who plans, answers the plan's questions and sums up. It is told none of the
+            secrets of the `RealtimeAgent`'s `redaction`.
         tools: what the plan may use.
         executor: how steps are run.
         auto_confirm: decides in people's place where a step needs a confirmation, such as
@@ -102,14 +104,15 @@ class PlanningAgent:
 
         Cancellation: every step that runs is interrupted; nothing runs on.
         """
+        llm = redacted_for(run, self.llm)
         planner = Planner(
-            llm=self.llm,
+            llm=llm,
             tools=self.tools,
             max_steps=self._max_steps,
             attempts=self._plan_attempts,
             timeout=self._planning_timeout,
         )
-        work = _Work(run, steps=await planner.plan(task, run))
+        work = _Work(run, llm, steps=await planner.plan(task, run))
         run.plan(shown_steps(work.steps))
         await self._execute(work, work.steps)
         for _ in range(self._max_replans):
@@ -124,7 +127,7 @@ class PlanningAgent:
 
     async def _execute(self, work: _Work, steps: Sequence[PlannedStep]) -> None:
         work.execution = await self._executor.execute(
-            work.run, steps, tools=self.tools, llm=self.llm, before=work.execution
+            work.run, steps, tools=self.tools, llm=work.llm, before=work.execution
         )
 
     async def _go_on(self, planner: Planner, work: _Work) -> bool:
@@ -153,7 +156,7 @@ class PlanningAgent:
         """Closing words, or None: a task that has succeeded does not fail for them."""
         try:
             with trio.move_on_after(self._planning_timeout):
-                return await sum_up(self.llm, work.run, work.steps, work.execution)
+                return await sum_up(work.llm, work.run, work.steps, work.execution)
         except LLMError as exc:
             _log.warning("no summary from %s: %s", self.llm.name, exc)
         except Exception:
@@ -168,6 +171,7 @@ class _Work:
     """One task, so far."""
 
     run: TaskRun
+    llm: LLMClient
     steps: Sequence[PlannedStep] = attrs.field(kw_only=True)
     """All that were planned."""
     execution: Execution = attrs.field(init=False, factory=Execution)
@@ -177,7 +181,8 @@ def create_agent(*, llm: LLMClient, tools: Iterable[Tool], **options: Any) -> Pl
     """A `PlanningAgent`.
 
     Args:
-        llm: who plans, `OfflineClient()` for one that needs no network and no key.
+        llm: who plans, `OfflineClient()` for one that needs no network and no key. It is
+            told none of the secrets that `RealtimeAgent` is given in `redaction`.
         tools: what it may use, `default_tools()` for those that come with the library.
         options: as for `PlanningAgent`.
     """

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections import deque
+from collections.abc import (
+    Collection,
+    ItemsView,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+    ValuesView,
+)
+from types import MappingProxyType, MemberDescriptorType
 from typing import cast
 
 from attrs import define, field
@@ -15,6 +25,12 @@ __all__ = ["Execution", "failure_of", "outcome_of", "size_of"]
 
 _OVERHEAD = 48
 """Bytes that any object takes at least, about; it bounds how long the counting takes."""
+
+
+_ATOMS = frozenset[type]({str, bytes, bytearray, int, float, bool, type(None)})
+_USUAL = frozenset[type]({dict, list, tuple, set, frozenset})
+"""What holds no more than it shows."""
+_CONTAINERS = (list, tuple, set, frozenset, deque, KeysView, ValuesView, ItemsView)
 
 
 @define
@@ -44,8 +60,9 @@ class Execution:
         kept_bytes = self.kept_bytes + size_of(output, max_bytes - self.kept_bytes)
         if kept_bytes > max_bytes:
             raise ToolError(
-                "its output cannot be kept: with it, the outputs of this task take more than "
-                f"{max_bytes:,} bytes"
+                "its output is too big to be passed on: with it, the outputs of this task take "
+                f"more than {max_bytes:,} bytes; ask for less at a time (fewer rows, a shorter "
+                "text), or have it written to a file"
             )
         self.kept_bytes = kept_bytes
 
@@ -55,7 +72,10 @@ class Execution:
 
 
 def size_of(value: object, most: int) -> int:
-    """About how many bytes a value takes; some number above `most` if it is more than that."""
+    """About how many bytes a value takes; some number above `most` if it is more than that.
+
+    Nothing is copied, and no further looked at than that.
+    """
     size = 0
     left = [value]
     seen = set[int]()
@@ -64,25 +84,54 @@ def size_of(value: object, most: int) -> int:
         if id(each) in seen:
             continue
         size += max(sys.getsizeof(each, _OVERHEAD), _OVERHEAD)
-        inner = _inside(each)
-        if inner:
+        if type(each) in _ATOMS:
+            continue
+        size += _elsewhere(each)
+        for inner in _inside(each):
             seen.add(id(each))
             size += _OVERHEAD * len(inner)
-            if size <= most:
-                left += inner
+            if size > most:
+                break
+            left += inner
     return size
 
 
-def _inside(value: object) -> Sequence[object]:
-    if isinstance(value, dict):
-        fields = cast("dict[object, object]", value)
-        return [*fields.keys(), *fields.values()]
-    if isinstance(value, list | tuple):
-        return cast("Sequence[object]", value)
-    if isinstance(value, set | frozenset):
-        return list(cast("Set[object]", value))
+def _elsewhere(value: object) -> int:
+    """The bytes that a view shows, which another object holds."""
+    if type(value) in _USUAL:
+        return 0
+    if isinstance(value, memoryview):
+        return value.nbytes
+    # Of NumPy and its like, without importing it.
+    base = getattr(value, "base", None) if hasattr(value, "dtype") else None
+    nbytes = 0 if base is None else getattr(value, "nbytes", 0)
+    return nbytes if type(nbytes) is int else 0
+
+
+def _inside(value: object) -> Iterator[Collection[object]]:
+    """What a value holds, whatever of it the value shows."""
+    if type(value) not in _USUAL:
+        yield from _attributes(value)
+    if isinstance(value, dict | MappingProxyType):
+        fields = cast("Mapping[object, object]", value)
+        yield fields.keys()
+        yield fields.values()
+    elif isinstance(value, _CONTAINERS):
+        yield cast("Collection[object]", value)
+
+
+def _attributes(value: object) -> Iterator[Collection[object]]:
     fields = getattr(value, "__dict__", None)
-    return list(cast("dict[str, object]", fields).values()) if type(fields) is dict else ()
+    if type(fields) is dict:
+        yield cast("dict[str, object]", fields).values()
+    slots = [
+        getattr(value, name)
+        for kind in type(value).__mro__
+        for name, slot in kind.__dict__.items()
+        if type(slot) is MemberDescriptorType and hasattr(value, name)
+    ]
+    if slots:
+        yield slots
 
 
 def outcome_of(steps: Sequence[PlannedStep], outputs: Mapping[str, object]) -> object:

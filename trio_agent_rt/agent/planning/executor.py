@@ -19,7 +19,7 @@ import trio
 
 from ...errors import PlanError, StepTimeout, ToolError
 from ..confirming import ConfirmationPolicy
-from ..failures import describe_error, is_under_cancel, refusal_in
+from ..failures import describe_error, is_definite, is_under_cancel, refusal_in
 from ..llm import LLMClient
 from ..run import TaskRun
 from ..step import Step
@@ -28,6 +28,7 @@ from .execution import Execution
 from .kinds import Job, Site, job_for, shown_inside, skip_inside
 from .language import Scope
 from .plans import LLMStep, PlannedStep, ToolStep
+from .redacted import redacted_for
 
 __all__ = ["Executor"]
 
@@ -78,7 +79,7 @@ class Executor:
             run: the task that they are steps of; its plan has them.
             steps: what to run; those that are free to start do so in this order.
             tools: what they are run with, or None for the run's own.
-            llm: who is asked by steps that ask a model.
+            llm: who is asked by steps that ask a model; the run's secrets are masked.
             before: what ran before, if these steps go on from there.
 
         Returns:
@@ -90,9 +91,9 @@ class Executor:
         Cancellation: every step that runs is interrupted, and its tool has ended.
         """
         execution = Execution() if before is None else before.going_on()
-        work = _Work(
-            run, run.tools if tools is None else tools, llm, execution, room=self.max_parallel
-        )
+        tools = run.tools if tools is None else tools
+        llm = None if llm is None else redacted_for(run, llm)
+        work = _Work(run, tools, llm, execution, room=self.max_parallel)
         scope = Scope(outputs=execution.outputs, errors=execution.errors, context=run.context)
         await self._run_all(work, steps, scope)
         return execution
@@ -190,7 +191,7 @@ class Executor:
                 if refusal is not None:
                     raise refusal from None
                 # Under a cancel nothing is tried again, and what a tool raised is kept.
-                if shown.retries >= job.retries or is_under_cancel():
+                if shown.retries >= job.retries or is_definite(exc) or is_under_cancel():
                     raise
                 shown.retry(exc)
             doubled = self.retry_delay * 2.0 ** min(shown.retries - 1, 100)

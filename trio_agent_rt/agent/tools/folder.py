@@ -81,16 +81,20 @@ class Folder:
             ToolError: when it lies outside, or is no path at all.
         """
         if "\0" in path:
-            raise ToolError(f"{_shown(path)} is not a usable file name")
+            raise ToolError(f"{_shown(path)} is not a usable file name", retryable=False)
         try:
             real = Path(os.path.realpath(self.root / path))
         except (ValueError, OSError, RecursionError):  # realpath recurses for each link
-            raise ToolError(f"{_shown(path)} is not a usable file name") from None
+            raise ToolError(f"{_shown(path)} is not a usable file name", retryable=False) from None
         if not real.is_relative_to(self.root):
-            raise ToolError(f"{_shown(path)} is outside the folder that this agent may use")
+            raise ToolError(
+                f"{_shown(path)} is outside the folder that this agent may use", retryable=False
+            )
         parts = real.relative_to(self.root).parts
         if len(parts) > _MAX_PARTS:
-            raise ToolError(f"{_shown(path)} is more than {_MAX_PARTS} folders deep")
+            raise ToolError(
+                f"{_shown(path)} is more than {_MAX_PARTS} folders deep", retryable=False
+            )
         return parts
 
     @contextmanager
@@ -124,7 +128,7 @@ class Folder:
         try:
             return _open_folder(str(self.root), None, opened)
         except (FileNotFoundError, NotADirectoryError):
-            raise ToolError("the folder that this agent may use is gone") from None
+            raise ToolError("the folder that this agent may use is gone", retryable=False) from None
 
     def similar(self, parts: Sequence[str]) -> str | None:
         """The file beside a missing one whose name is most like it, if any is."""

@@ -18,6 +18,7 @@ from ..options import (
     add_llm_option,
     add_root_option,
     add_yes_option,
+    planning_timeout,
     words,
 )
 from ..view import follow_task
@@ -61,7 +62,9 @@ async def run(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode:
         async with (
             llm,
             RealtimeAgent(
-                create_agent(llm=llm, tools=tools), linger=None, buffer_size=_BUFFER_SIZE
+                create_agent(llm=llm, tools=tools, planning_timeout=planning_timeout(llm)),
+                linger=None,
+                buffer_size=_BUFFER_SIZE,
             ) as realtime,
         ):
             task = realtime.submit(options.task)

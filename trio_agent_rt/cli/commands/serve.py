@@ -13,15 +13,16 @@ from typing import get_args
 
 import trio
 
-from ...agent import ToolSet, create_agent
+from ...agent import AutoConfirm, ToolSet, create_agent
 from ...agent.tools import default_tools
 from ...errors import Exposed
 from ...events import Redaction
-from ...llm import RedactedLLM, create_llm
-from ...realtime import BusyPolicy, Limits, RealtimeAgent
+from ...llm import create_llm
+from ...realtime import BusyPolicy, Limits, Principal, RealtimeAgent
 from ...transports import (
     BearerTokens,
     Cors,
+    Request,
     ServerAddresses,
     SSEOptions,
     WebSocketOptions,
@@ -39,6 +40,7 @@ from ..options import (
     add_token_option,
     at_least_one,
     auto_confirmed,
+    planning_timeout,
     port,
     port_or_none,
     seconds,
@@ -46,7 +48,8 @@ from ..options import (
     token_of,
 )
 from ..view import write_out
-from .mcp_servers import tools_of_servers
+from .mcp_servers import add_mcp_options, tools_of_servers
+from .panel import add_panel_options, panel_of, panel_url
 from .serve_log import ToldAgent, ToldStop, log_to_stderr
 
 __all__ = ["add_serve", "serve"]
@@ -61,9 +64,9 @@ def add_serve(add_parser: AddParser) -> None:
         "serve",
         help="serve an agent over WebSocket and SSE",
         description="Serves the planning agent with the default tools over WebSocket, and over "
-        "SSE with commands by HTTP. Prints the URLs to standard output, and what happens to "
-        "standard error. Ctrl-C once lets tasks finish for a while, then cancels them; twice "
-        "ends at once.",
+        "SSE with commands by HTTP, and a web page to use it. Prints the URLs to standard output, "
+        "and what happens to standard error. Ctrl-C once lets tasks finish for a while, then "
+        "cancels them; twice ends at once.",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="the address to listen at; default: %(default)s"
@@ -86,6 +89,7 @@ def add_serve(add_parser: AddParser) -> None:
         default="",
         help="before the paths of HTTP, /agent for example; default: none",
     )
+    add_panel_options(parser)
     add_root_option(parser)
     add_llm_option(parser)
     add_code_option(parser)
@@ -96,14 +100,7 @@ def add_serve(add_parser: AddParser) -> None:
         "_API_KEY, _TOKEN, _SECRET, _PASSWORD and the like; otherwise the name stands in their "
         "place",
     )
-    parser.add_argument(
-        "--mcp",
-        metavar="SERVER",
-        action="append",
-        default=[],
-        help="a command or an http(s) URL of an MCP server whose tools the agent has as well, in "
-        "the category mcp (needs the extra trio_agent_rt[mcp]); more than once for several",
-    )
+    add_mcp_options(parser)
     parser.add_argument(
         "--busy",
         choices=get_args(BusyPolicy),
@@ -117,6 +114,12 @@ def add_serve(add_parser: AddParser) -> None:
         default=30.0,
         help="seconds that a session is kept when nobody watches it, before its tasks are "
         "cancelled; none lets them finish; default: 30",
+    )
+    parser.add_argument(
+        "--one-session",
+        action="store_true",
+        help="show everybody the same session and its tasks, also whoever comes back without "
+        "saying where they were: a panel that knows no sessions, a page that was reloaded",
     )
     parser.add_argument(
         "--drain-timeout",
@@ -183,16 +186,26 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
     except ValueError as exc:
         raise Complaint(str(exc)) from None
     redaction = None if options.no_redaction else Redaction.of_environment()
-    model = RedactedLLM(llm, redaction) if redaction else llm
     stop = ToldStop(interrupts)
-    async with llm, tools_of_servers(options.mcp) as more:
+    servers = tools_of_servers(
+        options.mcp, taken=[each.name for each in tools], trust_hints=options.trust_mcp_hints
+    )
+    async with llm, servers as more:
         try:
             tools = ToolSet([*tools, *more])
             auto_confirm = auto_confirmed(options.auto_confirm, tools.tools)
         except ValueError as exc:
             raise Complaint(str(exc)) from None
+        _warn_of_code(auto_confirm, tools)
         async with RealtimeAgent(
-            ToldAgent(create_agent(llm=model, tools=tools, auto_confirm=auto_confirm)),
+            ToldAgent(
+                create_agent(
+                    llm=llm,
+                    tools=tools,
+                    auto_confirm=auto_confirm,
+                    planning_timeout=planning_timeout(llm),
+                )
+            ),
             busy=options.busy,
             linger=options.linger,
             buffer_size=options.buffer_size,
@@ -215,6 +228,7 @@ async def _serve_and_tell(
 ) -> None:
     complaint: Complaint | None = None
     authenticate, cors = _doors(options)
+    panel = panel_of(options)
     async with trio.open_nursery() as nursery:
         try:
             addresses = await nursery.start(
@@ -231,22 +245,52 @@ async def _serve_and_tell(
                     authenticate=authenticate,
                     allow_anonymous=options.allow_anonymous,
                     cors=cors,
+                    choose_session=_the_one_session if options.one_session else None,
+                    pages=panel,
                 )
             )
         except OSError as exc:
             complaint = Complaint(exc.strerror or str(exc), ExitCode.UNAVAILABLE)
         except Exposed:
+            else_what = (
+                " (with --enable-code there is no other way)"
+                if options.enable_code
+                else ", or give --allow-anonymous if whoever can connect may use the agent"
+            )
             complaint = Complaint(
                 f"--host: other machines can connect to {options.host}, and nobody would be asked "
-                "who they are; name the environment variable with a token in --token-env, or give "
-                "--allow-anonymous if whoever can connect may use the agent"
+                "who they are; name the environment variable with a token in --token-env"
+                f"{else_what}"
             )
         except ValueError as exc:
             complaint = Complaint(str(exc))
         else:
-            _tell(addresses, options, model)
+            page = None if panel is None else panel_url(addresses, options.http_prefix)
+            _tell(addresses, options, model, page)
     if complaint is not None:
         raise complaint
+
+
+def _warn_of_code(auto_confirm: AutoConfirm | None, tools: ToolSet) -> None:
+    if auto_confirm is None:
+        return
+    unasked = [
+        each.name
+        for each in tools
+        if each.category == "code"
+        and (each.name in auto_confirm.tools or each.category in auto_confirm.categories)
+    ]
+    if unasked:
+        _log.warning(
+            "--auto-confirm: nobody is asked before %s runs what the model has written, as you: it "
+            "can read, write and send whatever you can. Whoever can submit a task, and whoever "
+            "has written a page or a file that the model reads, can so run programs here",
+            ", ".join(unasked),
+        )
+
+
+def _the_one_session(request: Request, principal: Principal) -> str:
+    return "shared"
 
 
 def _sse_options(options: argparse.Namespace, context: ssl.SSLContext | None) -> SSEOptions | None:
@@ -273,7 +317,9 @@ def _doors(options: argparse.Namespace) -> tuple[BearerTokens | None, Cors]:
         raise Complaint(str(exc)) from None
 
 
-def _tell(addresses: ServerAddresses, options: argparse.Namespace, model: str) -> None:
+def _tell(
+    addresses: ServerAddresses, options: argparse.Namespace, model: str, page: str | None
+) -> None:
     address = addresses.websocket
     assert address is not None
     trust = f"SSL_CERT_FILE={shlex.quote(options.certfile)} " if options.certfile else ""
@@ -281,9 +327,10 @@ def _tell(addresses: ServerAddresses, options: argparse.Namespace, model: str) -
     if options.token_env is not None:
         submit += f" --token-env {shlex.quote(options.token_env)}"
     stream = "" if addresses.sse is None else f"{addresses.sse.url}\n"
+    panel = "" if page is None else f"open {page}\n"
     write_out(
         sys.stdout,
-        f"{address.url}\n{stream}"
+        f"{panel}{address.url}\n{stream}"
         f"  model: {model}; files: {os.path.abspath(options.root)}; Ctrl-C stops it\n"
         "  try, in another terminal:\n"
         f'    {submit} "wait 10 seconds"\n',

@@ -15,15 +15,16 @@ from ...agent import create_agent
 from ...agent.tools import default_tools
 from ...clients import AgentClient, ClientTask, open_websocket_client
 from ...errors import AgentRTError
-from ...llm import LLMClient, create_llm
+from ...llm import NamedLLM, create_llm
+from ...panel import Panel
 from ...protocol import TaskCompleted
 from ...realtime import RealtimeAgent
-from ...transports import serve_websocket
+from ...transports import SSEOptions, WebSocketOptions, serve
 from ..endings import Complaint, ExitCode, exit_code_of
 from ..interrupts import Interrupts
 from ..lines import clean, count
 from ..opening import invocation, open_stage
-from ..options import AddParser, add_llm_option
+from ..options import AddParser, add_llm_option, planning_timeout
 from ..view import Stage, follow_task
 from .table import put_table
 
@@ -73,22 +74,35 @@ async def demo(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode:
         remove()
 
 
-async def _show(stage: Stage, folder: Path, name: str, llm: LLMClient) -> ExitCode:
-    agent = create_agent(llm=llm, tools=default_tools(root=folder))
+async def _show(stage: Stage, folder: Path, name: str, llm: NamedLLM) -> ExitCode:
+    agent = create_agent(
+        llm=llm, tools=default_tools(root=folder), planning_timeout=planning_timeout(llm)
+    )
     planner = "rules, not with a language model" if llm.name == "offline" else llm.name
     async with RealtimeAgent(agent) as realtime, trio.open_nursery() as nursery:
-        address = await nursery.start(functools.partial(serve_websocket, realtime, port=0))
-        stage.screen.note(
-            f"A server listens at {address.url}, in this process; what follows came to a client "
-            f"of it, over a WebSocket. The agent plans with {planner}."
+        addresses = await nursery.start(
+            functools.partial(
+                serve,
+                realtime,
+                websocket=WebSocketOptions(port=0),
+                sse=SSEOptions(port=0),
+                pages=Panel(title="Agent panel: the demo"),
+            )
         )
-        async with open_websocket_client(address.url) as client:
+        url = addresses.websocket.url
+        stage.screen.note(
+            f"A server listens at {url}, in this process; what follows came to a client of it, "
+            f"over a WebSocket. The agent plans with {planner}."
+        )
+        async with open_websocket_client(url) as client:
+            page = f"{addresses.sse.base_url}/#session={client.session_id}"
+            stage.screen.note(f"A browser can watch it too, and answer: open {page}")
             code = await _report(stage, client, folder, name)
             if code is ExitCode.DONE:
                 code = await _cancel(stage, client)
         realtime.begin_shutdown()
     if code is ExitCode.DONE:
-        stage.screen.note("\nThat was it. Next, a server to play with:", kind="text")
+        stage.screen.note("\nThat was it. Next, a server with a page to play with:", kind="text")
         stage.screen.note(f"  {invocation()} serve", kind="verbatim")
     return code
 

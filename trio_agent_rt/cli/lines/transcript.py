@@ -84,6 +84,8 @@ class Transcript:
 
     def take(self, event: Event, session: SessionView, now: float) -> list[Line]:
         """The lines of an event that `session` has taken in already."""
+        if isinstance(event, StepStarted) and event.replay and self._busy_with(event):
+            return []  # told again, for whoever has to know which step asks
         activity, output = self.activities.take(event, now)
         lines = list(self._lines(event, session, now))
         if self.each:
@@ -94,6 +96,9 @@ class Transcript:
                 lines.append(self._ended(event))
             lines += self._tail(event, tail, activity.lines)
         return lines
+
+    def _busy_with(self, start: StepStarted) -> bool:
+        return self.activities.of(start.task_id, start.step_id) is not None
 
     def _lines(self, event: Event, session: SessionView, now: float) -> Iterator[Line]:
         task_id = event.task_id

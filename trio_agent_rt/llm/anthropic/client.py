@@ -43,8 +43,10 @@ class AnthropicClient(ProviderClient):
         model: which model answers, or None for the environment's `ANTHROPIC_MODEL` and,
             without it, `DEFAULT_MODEL`.
         max_tokens: the most tokens of an answer to a request that names no limit.
-        timeout: seconds for a whole answer of `complete`, retries included.
-        first_piece_timeout: seconds for `stream` until the answer begins, retries included.
+        timeout: seconds for a whole answer of `complete`, retries included, or None for the
+            environment's `ANTHROPIC_TIMEOUT` and, without it, 60.
+        first_piece_timeout: seconds for `stream` until the answer begins, retries included,
+            or None for the same.
         piece_timeout: seconds for each thing that comes after that.
         max_retries: how often a refused connection, a rate limit or an error of the
             server's is tried again, with growing delays or, if the server says when
@@ -62,8 +64,8 @@ class AnthropicClient(ProviderClient):
         base_url: str | None = None,
         model: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
-        timeout: float = 60.0,
-        first_piece_timeout: float = 60.0,
+        timeout: float | None = None,
+        first_piece_timeout: float | None = None,
         piece_timeout: float = 60.0,
         max_retries: int = 2,
         max_retry_delay: float = 30.0,

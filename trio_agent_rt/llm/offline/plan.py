@@ -110,9 +110,31 @@ class PlanBuilder:
         return self.add("file_read", {"path": path}, named=[path])
 
     def write(self, path: str, text: str, after: Sequence[str]) -> str:
-        """Append a step that writes a file after asking, and return its id."""
+        """Append a step that writes a file after asking, and return its id.
+
+        What stands there already is not written again: nobody is asked twice for one thing.
+        """
+        last = self._written.get(PurePosixPath(path))
+        if last is not None and last["arguments"]["text"] == text:
+            return last["id"]
         arguments = {"path": path, "text": text}
         return self.add("file_write", arguments, named=[path], after=after, confirm=True)
+
+    def is_written(self, text: str, path: str | None = None) -> bool:
+        """Whether that text stands, alone or with others, in the end in `path`, or in any file."""
+        return any(
+            text in step["arguments"]["text"] and (path is None or PurePosixPath(path) == written)
+            for written, step in self._written.items()
+        )
+
+    @property
+    def _written(self) -> Mapping[PurePosixPath, dict[str, Any]]:
+        """The last step that writes each file."""
+        return {
+            PurePosixPath(each["arguments"]["path"]): each
+            for each in self.steps
+            if each["tool"] == "file_write"
+        }
 
     def write_elsewhere(self) -> None:
         """Take back the step that writes a changed file where it was."""

@@ -303,13 +303,15 @@ def _save_reports(target: str | None, plan: PlanBuilder, clause: str) -> None:
     if not reports:
         raise plan.refuse("nothing_to_save", clause)
     if target is not None:
-        plan.write_elsewhere()
-        _refuse_overwriting(target, reports, plan)
         text = "\n".join(each.text for each in reports)
-        plan.write(target, text, [each.step_id for each in reports])
+        if not plan.is_written(text, target):
+            plan.write_elsewhere()
+            _refuse_overwriting(target, reports, plan)
+            plan.write(target, text, [each.step_id for each in reports])
     else:
         for each in reports:
-            plan.write(each.path, each.text, [each.step_id])
+            if not plan.is_written(each.text):
+                plan.write(each.path, each.text, [each.step_id])
 
 
 def _refuse_overwriting(target: str, reports: Sequence[Reportable], plan: PlanBuilder) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import msgspec
 from attrs import define, evolve, field, frozen
@@ -22,6 +23,20 @@ _log = logging.getLogger(__name__)
 _END = "[DONE]"
 _FORMATS = ("json_schema", "json_object", "text")
 """How an answer can be made to follow a schema, best first."""
+
+_MOST = 1000
+"""Of any count in a schema that is sent. llama.cpp compiles a schema to a grammar: counts from
+2000 on make it refuse that, and some of its versions crash."""
+
+_COUNTS = {"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties"}
+_DATA = {"default", "const", "enum", "examples"}
+"""What stands there is no schema."""
+
+_MAX_DEPTH = 40
+"""Of a schema that is looked through."""
+
+_MAX_REFUSED = 100
+"""Schemas that are remembered."""
 
 _ENDINGS: dict[str, Ending] = {"length": "length", "content_filter": "filter"}
 """Every other `finish_reason` says that all went well."""
@@ -45,6 +60,10 @@ class _Message(msgspec.Struct):
     content: str | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    """What a model thinks before it answers: servers give one of the two. A sign of life,
+    and nothing of the answer."""
 
 
 class _Choice(msgspec.Struct):
@@ -82,6 +101,8 @@ class ChatFormat(Dialect):
     """`POST /chat/completions`."""
 
     _ways: _Ways = field(init=False)
+    _refused: dict[str, int] = field(init=False, factory=dict[str, int])
+    """Schemas that the server cannot compile, and the best of `_FORMATS` for each."""
 
     def __attrs_post_init__(self) -> None:
         self._ways = _Ways(
@@ -107,28 +128,29 @@ class ChatFormat(Dialect):
                     "function": {
                         "name": each.name,
                         "description": each.description,
-                        "parameters": dict(each.parameters),
+                        "parameters": _compilable(each.parameters),
                     },
                 }
                 for each in request.tools
             ]
             question["tool_choice"] = request.tool_choice
         if request.schema is not None:
-            self._demand(request, question, _FORMATS[ways.format])
+            level = max(ways.format, self._refused.get(_text(request.schema), 0))
+            self._demand(request, question, _FORMATS[level])
         return question
 
     def _demand(self, request: LLMRequest, question: dict[str, Any], form: str) -> None:
         """Have the answer follow the schema."""
         assert request.schema is not None
         if form == "json_schema":
-            schema = {"name": request.schema_name, "schema": dict(request.schema), "strict": False}
-            question["response_format"] = {"type": form, "json_schema": schema}
+            schema = {"name": request.schema_name, "schema": _compilable(request.schema)}
+            question["response_format"] = {"type": form, "json_schema": {**schema, "strict": False}}
             return
         if form == "json_object":
             question["response_format"] = {"type": form}
         wanted = (
             "Answer with one JSON object and nothing else. It must follow this JSON Schema: "
-            + json.dumps(request.schema, ensure_ascii=False)
+            + _text(request.schema)
         )
         question["messages"].insert(0, {"role": "system", "content": wanted})
 
@@ -148,6 +170,11 @@ class ChatFormat(Dialect):
         elif form and any(each in said for each in ("response_format", "json_schema", form)):
             level = _FORMATS.index(form) + 1
             self._ways = evolve(ways, format=max(ways.format, level))
+        elif form and request.schema is not None and ("grammar" in said or "schema" in said):
+            # It knows schemas, but this one it cannot enforce.
+            if len(self._refused) >= _MAX_REFUSED:
+                self._refused.clear()
+            self._refused[_text(request.schema)] = _FORMATS.index(form) + 1
         else:
             return False
         _log.info("%s is asked in another way: %s", self.endpoint.name(self.model), failure)
@@ -191,8 +218,9 @@ class ChatFormat(Dialect):
             _add_tool_call(call, draft.tool_uses)
         if choice.finish_reason is not None:
             draft.ending = _ENDINGS.get(choice.finish_reason, "end")
-        brought_on = piece or message.refusal or message.tool_calls or choice.finish_reason
-        return piece if brought_on else None
+        thought = message.reasoning_content or message.reasoning
+        more = message.refusal or message.tool_calls or choice.finish_reason
+        return piece if piece or thought or more else None
 
 
 def _add_tool_call(call: _ToolCall, uses: list[DraftToolUse]) -> None:
@@ -216,6 +244,30 @@ def _add_tool_call(call: _ToolCall, uses: list[DraftToolUse]) -> None:
         arguments = json.dumps(arguments, ensure_ascii=False)
     if arguments:
         of[0].arguments.append(arguments)
+
+
+def _text(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, ensure_ascii=False)
+
+
+def _compilable(schema: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
+    """A schema without counts that are too high to be compiled; nobody reaches those."""
+    rules: dict[str, Any] = {}
+    for name, rule in schema.items():
+        if name in _COUNTS and isinstance(rule, int) and rule > _MOST:
+            continue
+        rules[name] = rule if name in _DATA else _inside(rule, depth + 1)
+    return rules
+
+
+def _inside(rule: object, depth: int) -> object:
+    if depth > _MAX_DEPTH:
+        return rule
+    if isinstance(rule, Mapping):
+        return _compilable(cast("Mapping[str, Any]", rule), depth)
+    if isinstance(rule, list):
+        return [_inside(each, depth + 1) for each in cast("list[object]", rule)]
+    return rule
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

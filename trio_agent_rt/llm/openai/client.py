@@ -41,8 +41,10 @@ class OpenAIClient(ProviderClient):
         model: which model answers, or None for the environment's `OPENAI_MODEL`. Without
             it that is `DEFAULT_MODEL` at OpenAI; another server is asked for its models,
             once, when the client is entered, and the first is taken.
-        timeout: seconds for a whole answer of `complete`, retries included.
-        first_piece_timeout: seconds for `stream` until the answer begins, retries included.
+        timeout: seconds for a whole answer of `complete`, retries included, or None for the
+            environment's `OPENAI_TIMEOUT` and, without it, 60.
+        first_piece_timeout: seconds for `stream` until the answer begins, retries included,
+            or None for the same.
         piece_timeout: seconds for each thing that comes after that.
         max_retries: how often a refused connection, a rate limit or an error of the
             server's is tried again, with growing delays or, if the server says when
@@ -59,8 +61,8 @@ class OpenAIClient(ProviderClient):
         api_key: str | None = None,
         base_url: str | None = None,
         model: str | None = None,
-        timeout: float = 60.0,
-        first_piece_timeout: float = 60.0,
+        timeout: float | None = None,
+        first_piece_timeout: float | None = None,
         piece_timeout: float = 60.0,
         max_retries: int = 2,
         max_retry_delay: float = 30.0,

@@ -56,13 +56,17 @@ class ProviderClient(ABC):
         api_key: str | None,
         base_url: str | None,
         model: str | None,
-        timeout: float,
-        first_piece_timeout: float,
+        timeout: float | None,
+        first_piece_timeout: float | None,
         piece_timeout: float,
         max_retries: int,
         max_retry_delay: float,
         http_client: object | None,
     ) -> None:
+        hint = f"; {provider.name.upper()}_TIMEOUT gives it longer"
+        self._hints = ("" if timeout else hint, "" if first_piece_timeout else hint)
+        timeout = provider.seconds(timeout)
+        first_piece_timeout = provider.seconds(first_piece_timeout)
         for name, seconds in (
             ("timeout", timeout),
             ("first_piece_timeout", first_piece_timeout),
@@ -133,7 +137,8 @@ class ProviderClient(ABC):
     async def _found_model(self, wire: Wire) -> str:
         with trio.move_on_after(self.timeout):
             return await self._default_model(wire)
-        raise LLMError(f"{wire.endpoint.where} did not answer within {self.timeout:g} s")
+        late = f"{wire.endpoint.where} did not answer within {self.timeout:g} s"
+        raise LLMError(late + self._hints[0])
 
     async def __aexit__(
         self,
@@ -158,7 +163,7 @@ class ProviderClient(ABC):
         ready = self._entered()
         with trio.move_on_after(self.timeout):
             return await self._complete(ready, request)
-        raise LLMError(f"{self.name} did not answer within {self.timeout:g} s")
+        raise LLMError(f"{self.name} did not answer within {self.timeout:g} s{self._hints[0]}")
 
     async def _complete(self, ready: _Ready, request: LLMRequest) -> LLMResponse:
         dialect = ready.dialect
@@ -188,6 +193,7 @@ class ProviderClient(ABC):
         """
         ready = self._entered()
         late = f"{self.name} did not begin to answer within {self.first_piece_timeout:g} s"
+        late += self._hints[1]
         body, began = None, trio.current_time()
         with trio.move_on_after(self.first_piece_timeout):
             body = await self._begin(ready, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import Any
@@ -14,6 +15,7 @@ from ...errors import LLMError, LLMRefused
 __all__ = ["Endpoint", "Provider", "ProviderFailed"]
 
 _MAX_ERROR_CHARS = 300
+_TIMEOUT = 60.0
 _NO_KEY = "none"
 """What is sent as the key to a server that needs none: the SDKs want one."""
 
@@ -27,6 +29,7 @@ class ProviderFailed(LLMError):
         said: the server's own words.
         retryable: whether the same question may be answered in a moment.
         retry_after: the seconds after which the server wants to be asked again.
+        loading: whether the server is up and its model is not there yet.
     """
 
     def __init__(
@@ -37,12 +40,14 @@ class ProviderFailed(LLMError):
         said: str = "",
         retryable: bool = False,
         retry_after: float | None = None,
+        loading: bool = False,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.said = said
         self.retryable = retryable
         self.retry_after = retry_after
+        self.loading = loading
 
 
 @frozen(kw_only=True)
@@ -64,6 +69,23 @@ class Provider:
     def setting(self, given: str | None, name: str) -> str:
         """What was given, or else what the environment says; empty for nothing."""
         return (given or os.environ.get(f"{self.name.upper()}_{name}") or "").strip()
+
+    def seconds(self, given: float | None) -> float:
+        """How long to wait for an answer, in the same way; a minute for nothing.
+
+        Raises:
+            ValueError: when the environment says something else than seconds.
+        """
+        said = "" if given is not None else self.setting(None, "TIMEOUT")
+        if not said:
+            return _TIMEOUT if given is None else given
+        try:
+            seconds = float(said)
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"{self.name.upper()}_TIMEOUT must be seconds, not {said!r}")
+        return seconds
 
     def endpoint(self, *, api_key: str | None, base_url: str | None) -> Endpoint:
         """Who is to be asked.

@@ -16,6 +16,9 @@ __all__ = ["not_reached", "status_failure"]
 _TRIED_AGAIN = {408, 409, 429}
 """Besides everything from 500 on: the SDKs try the same ones again by default."""
 
+_LOADING = "loading model"
+"""What llama.cpp answers everything with until it is ready."""
+
 _NO_QUOTA = {"insufficient_quota", "billing_error"}
 
 
@@ -32,6 +35,7 @@ def status_failure(
     said = endpoint.safe(said)
     delay = _retry_after(headers)
     retryable = status in _TRIED_AGAIN or status >= 500
+    loading = status == 503 and delay is None and _LOADING in said.lower()
     match status:
         case 401:
             text = f"{where} refused the API key (401); check {endpoint.provider.key_variable}"
@@ -44,6 +48,8 @@ def status_failure(
         case 429:
             when = "later" if delay is None else f"in {delay:g} s"
             text = f"{where} is being asked too often (429); try again {when}"
+        case 503 if loading:
+            text = f"{where} is still loading its model (503)"
         case _:
             text = f"{where} failed ({status}): {said or 'it does not say why'}"
     match headers.get("x-should-retry"):  # of OpenAI's and Anthropic's servers
@@ -53,7 +59,9 @@ def status_failure(
             retryable = False
         case _:
             pass
-    return ProviderFailed(text, status=status, said=said, retryable=retryable, retry_after=delay)
+    return ProviderFailed(
+        text, status=status, said=said, retryable=retryable, retry_after=delay, loading=loading
+    )
 
 
 def _error_in(body: object) -> tuple[str, str]:

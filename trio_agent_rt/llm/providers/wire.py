@@ -34,6 +34,10 @@ _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 8.0
 """Seconds before something is tried again, where the server does not say; the SDKs' own."""
 
+_LOADING_DELAY = 1.0
+"""Seconds before a server that is loading its model is asked again; that takes from one
+second to minutes, and the time for an answer is what ends it."""
+
 T = TypeVar("T")
 
 
@@ -151,7 +155,7 @@ class Wire:
                 if delay is None:
                     raise
                 _log.info("%s; asking again in %.1f s", exc, delay)
-            failed += 1
+                failed += not self._waits_for_model(exc)
             await trio.sleep(delay)
 
     def _delay(self, exc: LLMError, failed: int) -> float | None:
@@ -160,10 +164,15 @@ class Wire:
         asked_for: float | None = getattr(exc, "retry_after", None)
         if not retryable or failed >= self.max_retries:
             return None
+        if self._waits_for_model(exc):
+            return _LOADING_DELAY
         if asked_for is not None:
             return asked_for if asked_for <= self.max_retry_delay else None
         longest = min(_LONGEST_DELAY, self.max_retry_delay, _FIRST_DELAY * 2.0 ** min(failed, 10))
         return longest * random.uniform(0.5, 1.0)
+
+    def _waits_for_model(self, exc: LLMError) -> bool:
+        return getattr(exc, "loading", False) and self.max_retry_delay >= _LOADING_DELAY
 
     async def _begin(self, ask: Ask, model: str) -> Body:
         context = ask()

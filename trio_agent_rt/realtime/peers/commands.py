@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..access import Action, Principal
     from ..session import Session
 
-__all__ = ["Requester", "carry_out"]
+__all__ = ["Requester", "carry_out", "tell_what_holds"]
 
 MAX_WAITING_CANCELS = 64
 """How many cancels of one task may wait for its receipt."""
@@ -71,7 +71,33 @@ def carry_out(command: Command, session: Session, requester: Requester) -> None:
 
     Raises:
         CommandRefused: when it may or can not be done, or, for a cancel, not be waited for.
+            Not for a submit, of which more is to be told than that.
     """
+    try:
+        _carry_out(command, session, requester)
+    except CommandRefused as exc:
+        if not isinstance(command, SubmitTask):
+            raise
+        exc.request_id = command.request_id
+        requester.refuse(exc)
+        tell_what_holds(session, requester, request_id=command.request_id)
+
+
+def tell_what_holds(session: Session, requester: Requester, *, request_id: str | None) -> None:
+    """Tell the state of `session` to who has submitted a task to it that does not run.
+
+    Without a `request_id` all of it: a panel that waits for no answer has cleared its
+    screen, and with it a question that is open.
+    """
+    if request_id is None:
+        events = session.catch_up()
+    else:
+        events = [attrs.evolve(session.view.status, replay=True, position=None)]
+    for event in events:
+        requester.reply(event)
+
+
+def _carry_out(command: Command, session: Session, requester: Requester) -> None:
     action = _ACTIONS.get(type(command))
     if action is not None and not session.allows(requester.principal, action):
         raise Forbidden(f"this session does not let you {action}")
@@ -119,16 +145,12 @@ def _acknowledge(
 
 
 def _submit(command: SubmitTask, session: Session, requester: Requester) -> None:
-    try:
-        task, outcome = session.submit(command.task, command.context, command.task_id)
-    except CommandRefused as exc:
-        exc.request_id = command.request_id
-        requester.refuse(exc)
-        requester.reply(attrs.evolve(session.view.status, replay=True, position=None))
-        return
+    task, outcome = session.submit(command.task, command.context, command.task_id)
     if isinstance(task, EndedTask):
         requester.reply(attrs.evolve(task.completed, replay=True, position=None))
     task_id = task.id if isinstance(task, RunningTask) else command.task_id
+    if outcome == "queued" and command.request_id is None:
+        tell_what_holds(session, requester, request_id=None)
     _acknowledge(command, requester, outcome, task_id)
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from ...errors import CommandRefused, ProtocolError
+from ...errors import BadJSON, CommandRefused, ProtocolError
 from ...events import Encoded, encode, join
 from ...protocol import (
     CloseCode,
@@ -36,7 +36,7 @@ from ...protocol import (
 )
 from ..access import Principal
 from .client import Client
-from .commands import carry_out
+from .commands import carry_out, tell_what_holds
 from .limits import Limits
 
 if TYPE_CHECKING:
@@ -214,6 +214,9 @@ class Connection:
             command = decode_command(text)
         except ProtocolError as exc:
             self.refuse(exc)
+            if exc.message_type == "task:submit" or isinstance(exc, BadJSON):
+                # What cannot be read may have been one: half an emoji is enough.
+                tell_what_holds(self._session, self, request_id=exc.request_id)
             self._bad_messages += 1
             if self._bad_messages >= MAX_BAD_MESSAGES:
                 self.close(CloseCode.PROTOCOL_VIOLATED, f"{MAX_BAD_MESSAGES} bad messages in a row")

@@ -1,4 +1,4 @@
-"""An app with nothing but our resources: every answer of it is JSON."""
+"""An app with our resources, and pages beside them: every error of it is JSON."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["make_app"]
 
 
-def make_app(blueprint: Blueprint, admission: Admission, *, prefix: str) -> QuartTrio:
-    """A Quart-Trio app with `blueprint` below `prefix`."""
+def make_app(
+    blueprint: Blueprint, admission: Admission, *, prefix: str, pages: Blueprint | None = None
+) -> QuartTrio:
+    """A Quart-Trio app with `blueprint`, and `pages` if there are any, below `prefix`."""
     app = QuartTrio(__name__, static_folder=None)
     # The server around it has deadlines and limits for all of these, per connection.
     for name in ("RESPONSE_TIMEOUT", "BODY_TIMEOUT", "MAX_CONTENT_LENGTH"):
         app.config[name] = None
-    app.register_blueprint(blueprint, url_prefix=prefix or None)
+    for each in (blueprint, pages):
+        if each is not None:
+            app.register_blueprint(each, url_prefix=prefix or None)
 
     async def refuse(wrong: HTTPException) -> Response:
         await trio.lowlevel.checkpoint()

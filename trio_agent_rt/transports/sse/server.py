@@ -6,6 +6,7 @@ does not wait for it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import ssl
 from collections.abc import Callable
@@ -16,7 +17,15 @@ import trio
 from ..admission import Admission, Authenticate, ChooseSession
 from ..cors import Cors
 from ..http import ASGIApp, serve_app_at
-from ..listeners import HTTPAddress, SSEAddress, open_listeners
+from ..listeners import (
+    HTTPAddress,
+    SSEAddress,
+    WebSocketAddress,
+    close_all,
+    http_address_of,
+    open_listeners,
+)
+from .pages import Pages
 from .paths import SSEPaths
 
 if TYPE_CHECKING:
@@ -81,6 +90,7 @@ async def serve_sse(
     allow_anonymous: bool = False,
     cors: Cors | None = None,
     choose_session: ChooseSession | None = None,
+    pages: Pages | None = None,
     task_status: trio.TaskStatus[SSEAddress] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Show `realtime`'s sessions over SSE and take commands over HTTP, until it shuts down.
@@ -102,6 +112,7 @@ async def serve_sse(
         allow_anonymous: whether other machines may be able to connect all the same.
         cors: which pages of other origins may use it, or None for none but its own.
         choose_session: as in `serve_websocket`.
+        pages: web pages beside the resources, such as `panel.Panel()`; None for none.
 
     Raises:
         OSError: when it cannot listen there; the text says what to change.
@@ -123,9 +134,15 @@ async def serve_sse(
         choose_session=choose_session,
     )
     places = paths or SSEPaths()
-    app = await sse_app(realtime, admission, prefix=prefix, paths=places)
     loopback_only = authenticate is None and not allow_anonymous
     listeners = await open_listeners(host, port, loopback_only=loopback_only)
+    with contextlib.ExitStack() as stack:
+        stack.callback(close_all, listeners)
+        address = http_address_of(listeners, host=host, secure=ssl_context is not None)
+        app = await sse_app(
+            realtime, admission, prefix=prefix, paths=places, pages=pages, http=address
+        )
+        stack.pop_all()
 
     def announce(address: SSEAddress) -> None:
         task_status.started(address)
@@ -189,15 +206,23 @@ def check_prefix(prefix: str) -> None:
 
 
 async def sse_app(
-    realtime: RealtimeAgent, admission: Admission, *, prefix: str, paths: SSEPaths
+    realtime: RealtimeAgent,
+    admission: Admission,
+    *,
+    prefix: str,
+    paths: SSEPaths,
+    pages: Pages | None,
+    http: HTTPAddress,
+    websocket: WebSocketAddress | None = None,
 ) -> ASGIApp:
-    """An app with nothing but our resources, below `prefix`."""
+    """An app with our resources and `pages`, below `prefix`; these are told the addresses."""
 
     def make() -> ASGIApp:
         blueprint = _quart_half("blueprint").make_blueprint(
             realtime, admission, paths, name="trio_agent_rt", loopback_only=False
         )
-        return _quart_half("app").make_app(blueprint, admission, prefix=prefix)
+        shown = pages and pages.blueprint_at(http=http, paths=paths, websocket=websocket)
+        return _quart_half("app").make_app(blueprint, admission, prefix=prefix, pages=shown)
 
     return await trio.to_thread.run_sync(make)  # what it imports takes a fifth of a second
 

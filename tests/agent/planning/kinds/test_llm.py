@@ -266,3 +266,17 @@ async def test_the_tokens_of_all_answers_are_added_up() -> None:
     )
     assert completed.summary == "summary"
     assert stage.run.usage == Usage(input_tokens=11_111, output_tokens=4)
+
+
+@pytest.mark.parametrize("name", ["say", "fire"])
+@pytest.mark.parametrize("arguments", [["text"], "text", None, 3])
+async def test_arguments_that_are_no_object_are_the_models_to_mend(
+    name: str, arguments: Any, autojump_clock: Clock
+) -> None:
+    use = ToolUse(id="c", name=name, arguments=arguments)
+    odd = LLMResponse(text="", tool_uses=[use], stop_reason="tool_use")
+    _, llm, completed = await play(plan(ask(tools=[name])), odd, "I see", "ok")
+    assert completed.output == "I see"
+    wished, told = llm.requests[2].messages[-2:]
+    assert told.content.startswith(f"error: {name} takes an object with the names of its arguments")
+    assert wished.tool_uses[0].arguments == {}

@@ -46,7 +46,12 @@ FREE = Tool(
     parameters={"type": "object", "additionalProperties": True},
     function=_anything,
 )
-BARE = Tool(name="bare", description="Takes nothing.", parameters={}, function=_anything)
+BARE = Tool(
+    name="bare",
+    description="Takes nothing.",
+    parameters={"type": "object", "additionalProperties": False},
+    function=_anything,
+)
 TOOLS = ToolSet((read, write, FREE, BARE))
 
 
@@ -191,6 +196,7 @@ def test_a_markdown_fence_is_taken_off(text: str) -> None:
         (plan(step(arguments=[])), "Expected `object`, got `array` - at `$.steps[0].arguments`"),
         ("{}", "the plan has no steps"),
         (plan(), "the plan has no steps"),
+        (plan(error=" , "), "the plan has no steps"),
         (plan(error="I cannot fly"), "I cannot fly"),
         (plan(step(), error="I cannot fly"), "I cannot fly"),
         (plan(step(), step()), "two steps have the id 'a'"),

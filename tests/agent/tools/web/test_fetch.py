@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -11,8 +13,12 @@ import pytest
 import trio
 import trio.testing
 
+from tests.agent.stage import Stage
+from trio_agent_rt.agent import create_agent
 from trio_agent_rt.agent.tools import WebAccess, web_fetch_tool
 from trio_agent_rt.errors import ToolError
+from trio_agent_rt.protocol import StepFailed
+from trio_agent_rt.testing import ScriptedLLM
 
 from ..recorded import RecordedCall
 from .hostile import LOCAL, Server, fetch, http, serving
@@ -282,3 +288,77 @@ async def test_every_call_is_a_checkpoint() -> None:
 async def test_arguments_that_do_not_fit_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ToolError, match=r"^web_fetch: "):
         await fetch(**arguments)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest",
+        "http://localhost/",
+        "http://93.184.216.34:22/",
+        "ftp://example.com/",
+        "http://user@example.com/",
+        "http://example.com/" + "x" * 8001,
+        "http://127.1/",
+        "http:///",
+    ],
+)
+async def test_what_is_refused_is_asked_for_once(url: str) -> None:
+    step = {"id": "a", "tool": "web_fetch", "arguments": {"url": url}, "maxRetries": 5}
+    stage = Stage()
+    agent = create_agent(
+        llm=ScriptedLLM({"steps": [step]}), tools=[web_fetch_tool()], max_replans=0
+    )
+    await stage.play(agent)
+    assert [each.will_retry for each in stage.all(StepFailed)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"),
+    [
+        ("404 Not Found", False),
+        ("403 Forbidden", False),
+        ("410 Gone", False),
+        ("501 Not Implemented", False),
+        ("408 Request Timeout", True),
+        ("429 Too Many Requests", True),
+        ("500 Internal Server Error", True),
+        ("503 Service Unavailable", True),
+        ("301 Moved", False),
+    ],
+)
+async def test_what_may_pass_can_be_tried_again(status: str, retryable: bool) -> None:
+    async with serving(http("no", status=status, Location="/again")) as server:
+        with pytest.raises(ToolError) as caught:
+            await fetch(server.url())
+    assert caught.value.retryable is retryable
+
+
+async def test_a_connection_that_fails_and_a_server_that_is_slow_can_be_tried_again() -> None:
+    async def slow(server: Server, head: bytes, stream: trio.SocketStream) -> None:
+        await server.left.wait()
+
+    async with serving(slow) as server:
+        with pytest.raises(ToolError, match="within") as slowness:
+            await fetch(server.url(), attrs.evolve(LOCAL, timeout=0.2))
+    async with serving(b"") as server:
+        with pytest.raises(ToolError) as nothing:
+            await fetch(server.url())
+    with pytest.raises(ToolError, match="refused") as refused:
+        await fetch(server.url())
+    assert all(each.value.retryable for each in (slowness, nothing, refused))
+
+
+@pytest.mark.parametrize(
+    ("number", "retryable"), [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True)]
+)
+async def test_a_name_is_looked_up_again_if_nobody_has_answered(
+    number: int, retryable: bool
+) -> None:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        await trio.lowlevel.checkpoint()
+        raise socket.gaierror(number, "x")
+
+    with pytest.raises(ToolError, match="cannot be found") as caught:
+        await fetch("http://example.com/", WebAccess(resolve=resolve))
+    assert caught.value.retryable is retryable

@@ -17,6 +17,7 @@ from ...tool import ToolSet
 from ..language import resolve
 from ..language.references import shorten, whole_text
 from ..plans import LLMStep
+from ..plans.arguments import why_not_arguments
 from ..prompts import LLM_STEP_PROMPT
 from .answers import checked_answer
 from .job import Job, Site
@@ -76,7 +77,14 @@ class _Conversation:
             if number == rounds:
                 break
             self._messages.append(
-                ChatMessage(role="assistant", content=response.text, tool_uses=response.tool_uses)
+                ChatMessage(
+                    role="assistant",
+                    content=response.text,
+                    tool_uses=[
+                        each if _is_object(each.arguments) else attrs.evolve(each, arguments={})
+                        for each in response.tool_uses
+                    ],
+                )
             )
             for each in response.tool_uses:
                 result = await self._called(each, tools)
@@ -122,13 +130,10 @@ class _Conversation:
                 tools.names
             )
         tool = tools[use.name]
+        why_not = why_not_arguments(tool.parameters, use.arguments)
+        if why_not is not None and (tool.needs_confirmation or not _is_object(use.arguments)):
+            return f"error: {tool.name} {why_not}"
         if tool.needs_confirmation:
-            taken: Mapping[str, Any] = tool.parameters.get("properties", {})
-            for each in use.arguments:
-                if each not in taken and not tool.parameters.get("additionalProperties", False):
-                    return f"error: {tool.name} has no argument {shorten(each)!r}; it takes: " + (
-                        ", ".join(taken) or "none"
-                    )
             question = self._site.question(tool.name, use.arguments, tool)
             await self._site.ask(question, tool, use.arguments, self._clock)
         self._site.step.progress(0, f"running {tool.name}")
@@ -143,3 +148,8 @@ class _Conversation:
             return f"error: {describe_error(exc)}"
         plain: Any = to_jsonable(output, max_chars=_MAX_RESULT_CHARS)
         return plain if isinstance(plain, str) else msgspec.json.encode(plain).decode()
+
+
+def _is_object(arguments: object) -> bool:
+    """Clients that follow no types may give anything."""
+    return isinstance(arguments, Mapping)

@@ -16,6 +16,7 @@ from ...tool import ToolSet
 from ..language import Condition, Reference, parse_condition, references_in
 from ..language.references import shorten
 from ..language.scope import RESERVED
+from .arguments import why_not_arguments
 from .place import Place
 from .schema import StepJSON
 from .steps import (
@@ -176,7 +177,9 @@ class Checker:
                 f"step {step.id!r} wants the tool {shorten(name)!r}; {self._known_tools()}"
             )
         tool = self.tools[name]
-        _check_arguments(step, name, tool.parameters)
+        why_not = why_not_arguments(tool.parameters, step.arguments)
+        if why_not is not None:
+            raise PlanError(f"the tool {name!r} {why_not}")
         if _too_deep(step.arguments):
             raise PlanError("its arguments are nested too deeply")
         made = ToolStep(
@@ -290,24 +293,6 @@ def _check_fields(step: StepJSON) -> None:
 
 def _retries(step: StepJSON) -> int:
     return (step.max_retries or 2) if step.retryable else step.max_retries
-
-
-def _check_arguments(step: StepJSON, name: str, parameters: Mapping[str, Any]) -> None:
-    given: object = parameters.get("properties")
-    properties: Mapping[str, Any] = (
-        cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
-    )
-    anything = parameters.get("additionalProperties", False)
-    for each in step.arguments:
-        if each not in properties and not anything:
-            raise PlanError(
-                f"the tool {name!r} has no argument {shorten(each)!r}; "
-                f"it takes: {', '.join(properties) or 'none'}"
-            )
-    required: object = parameters.get("required")
-    for each in cast("list[object]", required) if isinstance(required, list) else ():
-        if each not in step.arguments:
-            raise PlanError(f"the tool {name!r} needs {each!r}")
 
 
 def _in_order(steps: Iterable[PlannedStep]) -> list[PlannedStep]:

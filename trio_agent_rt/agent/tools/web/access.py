@@ -28,6 +28,7 @@ __all__ = [
     "Resolve",
     "WebAccess",
     "load_transport",
+    "may_pass",
     "port_of",
     "read_url",
     "shown",
@@ -41,6 +42,9 @@ MAX_URL_CHARS = 8000
 
 WEB_PORTS = frozenset({80, 443, 8080, 8443})
 """Where public web sites are. Behind most others are services that are no web sites."""
+
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Too early, too often, or a server's own trouble; all others are meant."""
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Finds the addresses of a host name and a port, or raises OSError."""
@@ -133,11 +137,14 @@ class WebAccess:
             ToolError: when it may not be, or is none.
         """
         if len(text) > MAX_URL_CHARS:
-            raise ToolError(f"the URL has {len(text):,} characters; at most {MAX_URL_CHARS:,} do")
+            raise ToolError(
+                f"the URL has {len(text):,} characters; at most {MAX_URL_CHARS:,} do",
+                retryable=False,
+            )
         try:
             url = read_url(text.strip())
         except ValueError as exc:
-            raise ToolError(f"{shown(text)} is no URL: {exc}") from None
+            raise ToolError(f"{shown(text)} is no URL: {exc}", retryable=False) from None
         return self.check(url)
 
     def check(self, url: httpx.URL) -> httpx.URL:
@@ -149,13 +156,18 @@ class WebAccess:
         text = str(url)
         if url.scheme not in {"http", "https"}:
             raise ToolError(
-                f"only http:// and https:// URLs are fetched, and {shown(text)} is neither"
+                f"only http:// and https:// URLs are fetched, and {shown(text)} is neither",
+                retryable=False,
             )
         if b"@" in url.netloc or url.userinfo:
-            raise ToolError("the URL holds a user name or password; ask for it without")
+            raise ToolError(
+                "the URL holds a user name or password; ask for it without", retryable=False
+            )
         host = url.raw_host.decode("ascii").rstrip(".")
         if not host:
-            raise ToolError(f"{shown(text)} names no host; write it like https://example.com/")
+            raise ToolError(
+                f"{shown(text)} names no host; write it like https://example.com/", retryable=False
+            )
         self._check_host(host)
         self._check_port(url)
         return url.copy_with(host=host, fragment=None)
@@ -166,16 +178,22 @@ class WebAccess:
             plain = plain_spelling(host)
             if plain is not None:
                 meant = f"; if {plain} is meant, write that" if plain else ""
-                raise ToolError(f"{shown(host)} is neither a name nor an address{meant}")
+                raise ToolError(
+                    f"{shown(host)} is neither a name nor an address{meant}", retryable=False
+                )
             if not _NAME.fullmatch(host):
-                raise ToolError(f"{shown(host)} is not a host name")
+                raise ToolError(f"{shown(host)} is not a host name", retryable=False)
         if self.hosts is not None and not self._is_listed(str(address or host)):
             listed = ", ".join(sorted(self.hosts)[:20]) or "none"
-            raise ToolError(f"{host} is not among the hosts that may be asked: {listed}")
+            raise ToolError(
+                f"{host} is not among the hosts that may be asked: {listed}", retryable=False
+            )
         if address is not None:
             self.check_address(host, address)
         elif not self.allow_private and f".{host}".endswith(".localhost"):
-            raise ToolError(f"{host} is this machine, not the public web, and may not be asked")
+            raise ToolError(
+                f"{host} is this machine, not the public web, and may not be asked", retryable=False
+            )
 
     def _is_listed(self, host: str) -> bool:
         parents = host.split(".")[1:]
@@ -189,7 +207,7 @@ class WebAccess:
         allowed = WEB_PORTS if self.ports is None else self.ports
         if port not in allowed:
             listed = ", ".join(map(str, sorted(allowed)))
-            raise ToolError(f"port {port} may not be asked; these may: {listed}")
+            raise ToolError(f"port {port} may not be asked; these may: {listed}", retryable=False)
 
     def check_address(self, host: str, address: IPAddress) -> None:
         """Refuse an address that is not of the public web, unless private ones are allowed.
@@ -203,7 +221,9 @@ class WebAccess:
         kind = None if self.allow_private else why_not_public(address)
         if kind is not None:
             what = host if host == str(address) else f"{host} has the address {address}, which"
-            raise ToolError(f"{what} is not of the public web ({kind}) and may not be asked")
+            raise ToolError(
+                f"{what} is not of the public web ({kind}) and may not be asked", retryable=False
+            )
 
 
 def port_of(url: httpx.URL) -> int:
@@ -214,6 +234,11 @@ def port_of(url: httpx.URL) -> int:
 def shown(text: str) -> str:
     """A text of a model's or a server's, short enough for a sentence."""
     return repr(text if len(text) <= 200 else text[:200] + "…")
+
+
+def may_pass(status: int) -> bool:
+    """Whether a server that answers so may answer otherwise in a moment."""
+    return status in _PASSING
 
 
 def load_transport(access: WebAccess) -> WebTransport:

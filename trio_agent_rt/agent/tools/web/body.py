@@ -83,7 +83,8 @@ class _Unpacking:
         self._encoding = encoding.strip().lower()
         if self._encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
             raise ToolError(
-                f"the answer is compressed as {shown(self._encoding)}, which was not asked for"
+                f"the answer is compressed as {shown(self._encoding)}, which was not asked for",
+                retryable=False,
             )
         self._decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
         self._fresh = True
@@ -98,7 +99,7 @@ class _Unpacking:
             try:
                 unpacked += self._decoder.decompress(data, max_length - len(unpacked))
             except zlib.error:
-                raise ToolError("the answer's compression is broken") from None
+                raise ToolError("the answer's compression is broken", retryable=False) from None
             self._fresh = self._decoder.eof
             data = self._decoder.unused_data
         return bytes(unpacked)

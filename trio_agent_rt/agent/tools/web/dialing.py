@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_stream"]
 
+_NO_SUCH_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _MAX_ADDRESSES = 4
 """How many addresses of one name are tried: two families, twice."""
 
@@ -66,10 +67,14 @@ async def _look_up(access: WebAccess, host: str, port: int) -> Sequence[IPAddres
     resolve = access.resolve or _resolve
     try:
         found = await resolve(host, port)
-    except (OSError, UnicodeError):
-        raise ToolError(f"the host {host} cannot be found: is it spelt right?") from None
+    except (OSError, UnicodeError) as exc:
+        passing = getattr(exc, "errno", None) not in _NO_SUCH_HOST and not isinstance(
+            exc, ValueError
+        )
+        text = f"the host {host} cannot be found: is it spelt right?"
+        raise ToolError(text, retryable=passing) from None
     if not found:
-        raise ToolError(f"the host {host} has no address")
+        raise ToolError(f"the host {host} has no address", retryable=False)
     return [ip_address(each) for each in dict.fromkeys(found)]
 
 
@@ -97,7 +102,10 @@ async def _connect(
                 continue
             if _leads_back(stream) and not access.allow_private:
                 await trio.aclose_forcefully(stream)
-                raise ToolError(f"{host} is this machine, not the public web, and may not be asked")
+                raise ToolError(
+                    f"{host} is this machine, not the public web, and may not be asked",
+                    retryable=False,
+                )
             return stream
         failed.append(f"no answer within {access.connect_timeout:g} s")
     reasons = ", ".join(dict.fromkeys(failed))
@@ -137,7 +145,11 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _no_tls(host: str, port: int, error: BaseException) -> ToolError:
     cause = error if isinstance(error, ssl.SSLError) else error.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return ToolError(f"the certificate of {host} is not trusted: {cause.verify_message}")
+        return ToolError(
+            f"the certificate of {host} is not trusted: {cause.verify_message}", retryable=False
+        )
     if isinstance(cause, ssl.SSLError) and cause.reason:
-        return ToolError(f"{host} speaks no usable TLS on port {port}: {cause.reason}")
+        return ToolError(
+            f"{host} speaks no usable TLS on port {port}: {cause.reason}", retryable=False
+        )
     return ToolError(f"{host} closed the connection during the TLS handshake")

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from ....errors import ToolError
 from ...tool import Tool, ToolCall, tool
-from .access import MAX_URL_CHARS, WebAccess, load_transport, read_url, shown
+from .access import MAX_URL_CHARS, WebAccess, load_transport, may_pass, read_url, shown
 from .body import ACCEPTED_ENCODINGS, read_body, text_of
 from .page import read_page
 
@@ -92,7 +92,8 @@ class _Fetch:
             url = self._redirected(url, location)
         raise ToolError(
             f"{shown(text)} was redirected more than {self._access.max_redirects} times, "
-            f"last to {shown(str(url))}"
+            f"last to {shown(str(url))}",
+            retryable=False,
         )
 
     def _request(self, url: httpx.URL) -> httpx.Request:
@@ -110,9 +111,13 @@ class _Fetch:
         try:
             return self._access.check(read_url(location, url))
         except ValueError:
-            raise ToolError(f"{url.host} redirects to {shown(location)}, which is no URL") from None
+            raise ToolError(
+                f"{url.host} redirects to {shown(location)}, which is no URL", retryable=False
+            ) from None
         except ToolError as exc:
-            raise ToolError(f"{url.host} redirects to {shown(location)}: {exc}") from None
+            raise ToolError(
+                f"{url.host} redirects to {shown(location)}: {exc}", retryable=False
+            ) from None
 
     async def _read(
         self, url: httpx.URL, response: httpx.Response, max_chars: int
@@ -201,4 +206,6 @@ def _refused(found: dict[str, Any], response: httpx.Response) -> ToolError:
     retry_after = response.headers.get("retry-after", "")
     if retry_after.isascii() and retry_after.isdigit():
         text += f" (try again in {retry_after[:9]} s)"
-    return ToolError(f"{text}: {said}" if said and said != phrase else text)
+    return ToolError(
+        f"{text}: {said}" if said and said != phrase else text, retryable=may_pass(status)
+    )

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from ....errors import ToolError
 from ...tool import Tool, ToolCall, tool
-from .access import WebAccess, load_transport, shown
+from .access import WebAccess, load_transport, may_pass, shown
 from .body import ACCEPTED_ENCODINGS, read_body
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def web_search_tool(provider: SearchProvider | None = None, *, timeout: float = 
         `snippet`) and `report`, the same as text. web_fetch reads what was found."""
         await trio.lowlevel.checkpoint()
         if provider is None:
-            raise ToolError(_NO_PROVIDER)
+            raise ToolError(_NO_PROVIDER, retryable=False)
         if not query.strip():
-            raise ToolError("the query is empty")
+            raise ToolError("the query is empty", retryable=False)
         call.progress(0, "Searching")
         with trio.move_on_after(timeout):
             found = await provider.search(query.strip(), limit)
@@ -176,7 +176,8 @@ class SearXNG:
             answer = msgspec.json.decode(body.data, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ToolError(
-                f"what answers at {shown(str(self._url))} is not SearXNG's JSON interface"
+                f"what answers at {shown(str(self._url))} is not SearXNG's JSON interface",
+                retryable=False,
             ) from None
         return [
             SearchResult(title=each.title or "", url=each.url, snippet=each.content or "")
@@ -188,9 +189,11 @@ class SearXNG:
         if status == 403:
             raise ToolError(
                 f"{self._url.host} refuses to answer in JSON (403): "
-                "its settings.yml must list json under search.formats"
+                "its settings.yml must list json under search.formats",
+                retryable=False,
             )
         if status == 429:
             raise ToolError(f"{self._url.host} has been asked too often (429); try again later")
         if status != 200:
-            raise ToolError(f"{self._url.host} answers the search with status {status}")
+            text = f"{self._url.host} answers the search with status {status}"
+            raise ToolError(text, retryable=may_pass(status))

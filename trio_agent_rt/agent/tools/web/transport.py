@@ -112,7 +112,7 @@ class _Exchange(httpx.AsyncByteStream):
             data = (data or b"") + (self._http.send(h11.Data(data=content)) or b"")
             data += self._http.send(h11.EndOfMessage()) or b""
         except h11.LocalProtocolError as exc:
-            raise ToolError(f"the request cannot be sent in HTTP: {exc}") from None
+            raise ToolError(f"the request cannot be sent in HTTP: {exc}", retryable=False) from None
         try:
             await self._stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -123,7 +123,7 @@ class _Exchange(httpx.AsyncByteStream):
                 return event
             if not isinstance(event, h11.InformationalResponse):
                 break
-        raise ToolError(f"{self._host} does not answer the request in HTTP/1.1")
+        raise ToolError(f"{self._host} does not answer the request in HTTP/1.1", retryable=False)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

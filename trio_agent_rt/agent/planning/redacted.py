@@ -6,10 +6,11 @@ from contextlib import AbstractAsyncContextManager
 
 import attrs
 
-from ..agent.llm import ChatMessage, LLMClient, LLMRequest, LLMResponse, LLMStream
-from ..events import Redaction
+from ...events import Redaction
+from ..llm import ChatMessage, LLMClient, LLMRequest, LLMResponse, LLMStream
+from ..run import TaskRun
 
-__all__ = ["RedactedLLM"]
+__all__ = ["RedactedLLM", "redacted_for"]
 
 
 @attrs.frozen
@@ -61,3 +62,11 @@ class RedactedLLM:
         ]
         content = self.redaction.text(message.content)
         return attrs.evolve(message, content=content, tool_uses=uses)
+
+
+def redacted_for(run: TaskRun, llm: LLMClient) -> LLMClient:
+    """A model as a task may ask it: told nothing that its viewers are not shown."""
+    hidden = run.redaction
+    if not hidden or (isinstance(llm, RedactedLLM) and llm.redaction is hidden):
+        return llm
+    return RedactedLLM(llm, hidden)

@@ -1,0 +1,148 @@
+"""What agents send is text, however much of it; and the page stays quick."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tests.browser.chromium import in_chromium
+
+from .kitchen import HOSTILE, LONG_LINE, MANY
+from .stage import on_both_transports, on_stage, open_panel, ready_question, shoot, submit, texts
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+LONGEST_TASK = 75.0
+"""Milliseconds of processor time that the page may be busy with one thing, without looking at
+the mouse and the keys. Not of the clock, which also counts what other processes take."""
+
+LAST = f".step:nth-child({MANY})[data-state=success]"
+
+WATCH = """() => {
+  globalThis.longest = 0;
+  globalThis.gap = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+  }).observe({ type: "longtask", buffered: false });
+  let last = performance.now();
+  const frame = (now) => {
+    gap = Math.max(gap, now - last);
+    last = now;
+    requestAnimationFrame(frame);
+  };
+  requestAnimationFrame(frame);
+}"""
+
+
+@on_both_transports
+async def test_scripts_and_endless_lines_are_shown_as_text(transport: str) -> None:
+    async with on_stage() as stage:
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url, transport)
+            complaints: list[str] = []
+            page.on("console", lambda told: complaints.append(told.text))
+            submit(page, f"hostile {HOSTILE}")
+            ready_question(page)
+            assert HOSTILE in page.inner_text("#question-text pre")
+            assert len(page.inner_text("#question-text pre")) < 2000
+            page.click("#question-text button")
+            assert page.inner_text("#question-text pre") == f"{HOSTILE} {LONG_LINE}"
+            shoot(page, f"hostile-question-{transport}")
+            page.click("#approve")
+            page.wait_for_selector(".task[data-state=succeeded]")
+            assert texts(page, ".step .name") == [HOSTILE]
+            assert HOSTILE in page.inner_text(".task h2")
+            whole = f"{HOSTILE}\n{LONG_LINE}\n{LONG_LINE}\n"
+            streamed = page.inner_text(".step .output pre")
+            assert len(streamed) < 5000
+            assert "长" in streamed or "x" in streamed
+            page.click(".step .output .long button")
+            assert page.text_content(".step .output pre") == whole
+            assert HOSTILE.replace('"', '\\"') in page.inner_text(".ending > .long pre")
+            page.click("#log-details summary")
+            page.wait_for_selector("#log li")
+            assert page.evaluate("globalThis.hacked") is None
+            assert page.query_selector("main script, main img, main svg") is None
+            width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert width <= 0
+            assert complaints == []
+            shoot(page, f"hostile-{transport}")
+
+        await in_chromium(script)
+
+
+async def test_foreign_scripts_are_refused_by_the_page_itself() -> None:
+    async with on_stage() as stage:
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url)
+            refused = page.evaluate("""() => new Promise((resolve) => {
+              document.addEventListener("securitypolicyviolation",
+                (event) => resolve(event.effectiveDirective), { once: true });
+              const script = document.createElement("script");
+              script.textContent = "globalThis.hacked = 1";
+              document.body.append(script);
+            })""")
+            assert refused.startswith("script-src")
+            assert page.evaluate("globalThis.hacked") is None
+
+        await in_chromium(script)
+
+
+@on_both_transports
+async def test_five_hundred_steps_do_not_hold_the_page_up(transport: str) -> None:
+    async with on_stage(buffer_size=5000) as stage:
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url, transport)
+            page.click("#log-details summary")
+            page.evaluate(WATCH)
+            with traced(context, page) as tasks:
+                submit(page, "many steps")
+                page.wait_for_selector(LAST, timeout=60_000)
+                page.wait_for_selector(".task[data-state=succeeded]")
+                longest, gap = page.evaluate("[longest, gap]")
+            assert len(texts(page, ".step[data-state=success]")) == MANY
+            assert len(texts(page, "#log li")) <= 300
+            assert "left out" in page.inner_text("#log-note")
+            shoot(page, f"many-{transport}")
+            print(
+                f"\n{MANY} steps over {transport}: at most {max(tasks):.0f} ms of the processor "
+                f"at a time in {len(tasks)} tasks; by the clock {longest:.0f} ms, and {gap:.0f} ms "
+                "between two frames"
+            )
+            assert max(tasks) < LONGEST_TASK
+
+        await in_chromium(script)
+
+
+@contextlib.contextmanager
+def traced(context: BrowserContext, page: Page) -> Iterator[list[float]]:
+    """What each task of the page's main thread took of the processor, in ms; empty before."""
+    events: list[dict[str, Any]] = []
+    complete = threading.Event()
+    tasks: list[float] = []
+    debugger = context.new_cdp_session(page)
+    debugger.on("Tracing.dataCollected", lambda told: events.extend(told["value"]))
+    debugger.on("Tracing.tracingComplete", lambda _: complete.set())
+    categories = ["toplevel", "devtools.timeline"]
+    debugger.send("Tracing.start", {"traceConfig": {"includedCategories": categories}})
+    yield tasks
+    debugger.send("Tracing.end")
+    while not complete.is_set():
+        page.wait_for_timeout(20)
+    # The thread that lays the page out is the one that runs its scripts.
+    (thread, _), *_ = Counter(
+        (each["pid"], each["tid"]) for each in events if each["name"] == "Layout"
+    ).most_common()
+    tasks += [
+        each["tdur"] / 1000
+        for each in events
+        if each["name"].endswith("RunTask") and (each["pid"], each["tid"]) == thread
+        if "tdur" in each
+    ]
