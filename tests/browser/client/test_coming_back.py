@@ -23,7 +23,7 @@ from trio_agent_rt.protocol import ConfirmationRequested
 from trio_agent_rt.testing import random_cuts
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import BrowserContext, Route
 
 OUTPUTS = 200
 
@@ -113,6 +113,49 @@ async def test_a_submit_and_an_answer_that_are_cut_off_in_flight_are_carried_out
     assert answers[0]["outcome"] in {"accepted", "already_accepted"}
     assert answers[1:] == [{"outcome": "applied"}] * 2
     assert asked == ["task"]
+
+
+async def test_a_request_that_breaks_beside_a_stream_that_lives_is_sent_again() -> None:
+    talker = Talker()
+    async with on_stage(talker) as stage:
+
+        def script(context: BrowserContext) -> tuple[dict[str, Any], int]:
+            page = stage.follow(context, "sse")
+            page.wait_for_function("client.state === 'open'")
+            fates = [not_sent, answered_by_a_proxy, answered_in_vain]
+
+            def meet(route: Route) -> None:
+                if fates:
+                    fates.pop(0)(route)
+                else:
+                    route.continue_()
+
+            page.route("**/task", meet)
+            answer = outcome(page, "submit('talk', {taskId: 'x'})")
+            assert fates == []
+            return answer, page.evaluate("messages('connected').length")
+
+        answer, connections = await connected(stage, script)
+    assert (answer, connections) == ({"outcome": "already_accepted", "taskId": "x"}, 1)
+    assert talker.asked == ["talk"]
+
+
+def not_sent(route: Route) -> None:
+    route.abort()
+
+
+def answered_by_a_proxy(route: Route) -> None:
+    origin = route.request.headers["origin"]
+    allowed = {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+    }
+    route.fulfill(status=502, body="<html>", headers=allowed)
+
+
+def answered_in_vain(route: Route) -> None:
+    route.fetch()
+    route.abort()
 
 
 @on_both_transports

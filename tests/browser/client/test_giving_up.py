@@ -196,7 +196,7 @@ AT = "0123456789abcdef"
 async def test_a_server_that_has_fallen_silent_is_left_for_a_new_connection(
     transport: str,
 ) -> None:
-    brief = {"heartbeatInterval": 0.2}
+    brief: dict[str, Any] = {"heartbeatInterval": 0.2}
     first = [connected_as(**brief), {**STATUS, "id": f"{AT}-1"}]
     async with scripted(first, [connected_as(resumed=True)]) as server, on_stage(wait) as stage:
 
