@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 
 from tests.browser.chromium import in_chromium
@@ -22,6 +23,9 @@ from .stage import (
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
+
+# A browser starts for each, on a machine that may be busy.
+pytestmark = pytest.mark.hang_guard(180)
 
 
 async def test_axe_finds_nothing_in_any_state_of_the_page() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 
 from tests.browser.chromium import in_chromium
@@ -12,6 +13,9 @@ from .stage import on_both_transports, on_stage, open_panel, shoot, submit, text
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
+
+# A browser starts for each, on a machine that may be busy.
+pytestmark = pytest.mark.hang_guard(180)
 
 
 @on_both_transports

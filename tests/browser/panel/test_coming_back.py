@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 
 from tests.browser.chromium import in_chromium
@@ -22,6 +23,9 @@ from .stage import (
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
+
+# A browser starts for each, on a machine that may be busy.
+pytestmark = pytest.mark.hang_guard(180)
 
 
 def go_on(stage: Stage, name: str) -> None:

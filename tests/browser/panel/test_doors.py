@@ -42,6 +42,9 @@ from .stage import (
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
+# A browser starts for each, on a machine that may be busy.
+pytestmark = pytest.mark.hang_guard(180)
+
 
 @on_both_transports
 async def test_it_asks_for_a_token_keeps_it_in_the_tab_and_never_in_an_address(

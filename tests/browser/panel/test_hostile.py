@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.browser.chromium import in_chromium
 
 from .kitchen import HOSTILE, LONG_LINE, MANY
@@ -15,6 +17,9 @@ from .stage import on_both_transports, on_stage, open_panel, ready_question, sho
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
+
+# A browser starts for each, on a machine that may be busy.
+pytestmark = pytest.mark.hang_guard(180)
 
 LONGEST_TASK = 75.0
 """Milliseconds of processor time that the page may be busy with one thing, without looking at

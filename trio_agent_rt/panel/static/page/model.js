@@ -32,7 +32,6 @@ export class Model {
     /** @type {{at: number, type: string, taskId: string | null, text: string}[]} */
     this.log = [];
     this.logged = 0;
-    this.status = "";
     /** @type {(task: Task, step?: Step) => void} */
     this.touched = () => {};
     /** @type {(task: Task, why: string) => void} */
@@ -105,7 +104,6 @@ export class Model {
       this._told ??= new Set();
       if (taskId) this._told.add(taskId);
     }
-    if (type === "status") this.status = String(data.message ?? "");
     const known = taskId !== undefined && (this.tasks.has(taskId) || type !== "status" || data.state !== "idle");
     if (taskId && known && !["ack", "error"].includes(type)) this._applyTo(this._task(taskId), message);
     if (replay && type === "status") {
