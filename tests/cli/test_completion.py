@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
+
+from tests.programs import find_program
 
 from .processes import in_terminal, run_program
 
@@ -19,8 +20,7 @@ SHELLS = {
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    if shutil.which(name) is None:
-        pytest.skip(f"there is no {name} on this machine")
+    find_program(name, package=name)
     return name
 
 

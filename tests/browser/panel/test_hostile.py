@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # A browser starts for each, on a machine that may be busy.
 pytestmark = pytest.mark.hang_guard(180)
 
-MOST_BUILT = 40
+MOST_BUILT = 100
 """Elements that the page may make for each step, from its plan to its end. A page that drew all
 steps anew whenever one of them changed would make some thousands."""
 
