@@ -152,6 +152,7 @@ async def test_a_server_that_is_restarted_gets_a_new_session_and_what_was_lost_i
             assert page.inner_text("#session") != before
             # Its end came before the server went, or else nobody knows it.
             assert page.get_attribute(".task", "data-state") in {"cancelled", "lost"}
+            assert not set(texts(page, ".step .state")) & {"Running", "Pending"}
             submit(page, "坏 了")
             page.wait_for_selector(".task[data-state=failed]")
             assert len(texts(page, ".task")) == 2

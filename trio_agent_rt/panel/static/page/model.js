@@ -276,6 +276,11 @@ export class Model {
       task.question = null;
       this.questionClosed(task, "withdrawn");
     }
+    for (const step of task.steps.values()) {
+      if (step.status !== "running" && step.status !== "pending") continue;
+      step.status = "lost";
+      this.touched(task, step);
+    }
     this.touched(task);
   }
 

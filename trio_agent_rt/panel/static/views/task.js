@@ -30,7 +30,7 @@ export class TaskView {
     /** @type {Map<string, StepView>} */
     this._steps = new Map();
     this._follow = true;
-    this._moved = false;
+    this._handAt = -Infinity;
     /** @type {HTMLElement | null} the step that began last */
     this._current = null;
     const id = `task-${task.id.replace(/[^\w-]/g, "_")}`;
@@ -50,6 +50,10 @@ export class TaskView {
     );
     this._bar = h("progress", { class: "whole", "aria-label": "Steps done", hidden: true });
     this._list = h("ol", { class: "steps", "aria-label": "Plan", hidden: true, tabindex: "0" });
+    // Lists also scroll by themselves, when what is above grows: only a hand counts.
+    for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      this._list.addEventListener(kind, () => { this._handAt = performance.now(); }, { passive: true });
+    }
     this._list.addEventListener("scroll", () => this._scrolled(), { passive: true });
     this._ending = null;
     this._ended = "";
@@ -146,7 +150,6 @@ export class TaskView {
     const list = this._list;
     this._current = row;
     if (!this._follow || list.scrollHeight <= list.clientHeight || this._isSeen(row)) return;
-    this._moved = true;
     list.scrollTop = row.offsetTop - list.offsetTop - list.clientHeight / 3;
   }
 
@@ -157,8 +160,8 @@ export class TaskView {
   }
 
   _scrolled() {
-    if (!this._moved && this._current) this._follow = this._isSeen(this._current);
-    this._moved = false;
+    if (performance.now() - this._handAt > 1000 || !this._current) return;
+    this._follow = this._isSeen(this._current);
   }
 
   /** @param {import("../page/model.js").Task} task @param {boolean} ended */
