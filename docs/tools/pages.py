@@ -18,6 +18,14 @@ __all__ = ["REPOSITORY", "added_pages", "for_the_site", "site_path"]
 REPOSITORY = Path(__file__).parents[2]
 
 _OWN_PLACES: Mapping[str, str] = {"README.md": "readme.md", "CHANGELOG.md": "changelog.md"}
+_LANGUAGES: Mapping[str, str] = {
+    ".py": "python",
+    ".js": "js",
+    ".jsx": "jsx",
+    ".html": "html",
+    ".css": "css",
+    ".json": "json",
+}
 _CODE = re.compile(r"^(```|~~~)[^\n]*\n.*?^\1$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _TARGET = re.compile(r"(?<=\]\()[^)\s]+(?=\))|(?<=\]: )\S+$", re.MULTILINE)
 _DECLARATION = re.compile(r"`([^`\n]*<!\[[^`\n]*)`")
@@ -35,7 +43,7 @@ def site_path(path: str) -> str:
         return _OWN_PLACES[path]
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    stem = path.removesuffix(".py")
+    stem = path.removesuffix(".py").removesuffix(".md")
     return f"{stem}.md" if path.startswith("examples/") else f"source/{stem}.md"
 
 
@@ -96,10 +104,10 @@ def _linked_files(page: Path) -> Iterator[str]:
 
 def _as_page(path: str) -> str:
     text = (REPOSITORY / path).read_text(encoding="utf-8")
-    if path in _OWN_PLACES:
+    if path.endswith(".md"):
         return for_the_site(text, path)
     title = f"# {path}\n\n"
-    if path.startswith("examples/"):
+    if path.startswith("examples/") and path.endswith(".py"):
         said = ast.get_docstring(ast.parse(text)) or ""
         title += said.partition("\n\n")[0] + "\n\n"
-    return f"{title}```python\n{text}```\n"
+    return f"{title}```{_LANGUAGES[posixpath.splitext(path)[1]]}\n{text}```\n"
