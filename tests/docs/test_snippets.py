@@ -69,6 +69,7 @@ def test_a_snippet_compiles_and_imports_what_exists(block: Block) -> None:
 def test_every_mark_is_known_and_every_server_has_a_client() -> None:
     everything = [each for page in PAGES for each in blocks(page)]
     known = {"", "run", "server", "client", "command", "event", "page", "nginx", "plan"}
+    known.add("react")  # tests/browser/react builds and runs these
     assert {each.kind for each in everything} <= known
     assert {(each.page, each.name) for each in CLIENTS} == set(SERVERS)
     assert SERVERS
