@@ -36,7 +36,7 @@ async def test_each_sees_their_own_sessions_and_no_others() -> None:
     assert (told.state, told.tasks, told.connections) == ("idle", (), 1)
 
 
-@pytest.mark.parametrize("token", ["", GUESTS])
+@pytest.mark.parametrize("token", ["", GUESTS], ids=["no token", "a guest"])
 async def test_nobody_is_told_the_sessions_of_the_anonymous(token: str) -> None:
     """Also not where a hook lets guests in: their ids are all that protects their sessions."""
     hook = HOOK if token else None
