@@ -201,3 +201,35 @@ async def test_leaving_closes_each_once() -> None:
 def test_without_any_there_is_nothing_to_ask() -> None:
     with pytest.raises(ValueError, match="at least one"):
         FallbackClient()
+
+
+class Unreachable(ScriptedLLM):
+    """Takes a minute to be made ready, and then is not."""
+
+    async def __aenter__(self) -> Unreachable:
+        await trio.sleep(60)
+        raise LLMError("is not there")
+
+    async def __aexit__(self, *_: object) -> None:
+        raise AssertionError("was never entered")
+
+
+async def test_who_waits_for_one_to_be_made_ready_shares_what_comes_of_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    answers = ScriptedLLM(*["yes"] * 3)
+    async with FallbackClient(Unreachable("x"), answers) as llm:
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(llm.complete, QUESTION)
+        assert trio.current_time() - began == 60
+    assert len(answers.requests) == 3
+
+
+async def test_one_that_was_left_answers_nobody() -> None:
+    llm = FallbackClient(ScriptedLLM("x"))
+    async with llm:
+        pass
+    with pytest.raises(RuntimeError, match="inside of `async with` only"):
+        await llm.complete(QUESTION)

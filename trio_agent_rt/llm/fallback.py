@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
@@ -30,18 +31,27 @@ class _Choice:
     llm: LLMClient
     _entered: bool = field(init=False, default=False)
     _entering: trio.Lock = field(init=False, factory=trio.Lock)
+    _failure: LLMError | None = field(init=False, default=None)
+    _failed_at: float = field(init=False, default=-math.inf)
 
     async def enter(self, stack: AsyncExitStack) -> None:
-        """Make it ready if it is not.
+        """Make it ready if it is not; whoever waits meanwhile shares what comes of that.
 
         Raises:
             LLMError: when it cannot be used now.
         """
+        asked_at = trio.current_time()
         async with self._entering:
+            if self._failure is not None and self._failed_at > asked_at:
+                raise LLMError(str(self._failure))
             if not self._entered and isinstance(self.llm, AbstractAsyncContextManager):
-                await stack.enter_async_context(
-                    cast("AbstractAsyncContextManager[object]", self.llm)
-                )
+                try:
+                    await stack.enter_async_context(
+                        cast("AbstractAsyncContextManager[object]", self.llm)
+                    )
+                except LLMError as exc:
+                    self._failure, self._failed_at = exc, trio.current_time()
+                    raise
             self._entered = True
 
     def left(self) -> None:
@@ -163,12 +173,13 @@ class FallbackClient:
             yield await self._first(ask)
 
     async def _first(self, ask: Callable[[LLMClient], Awaitable[T]]) -> T:
-        if self._stack is None:
-            raise RuntimeError("FallbackClient answers inside of `async with` only")
+        stack = self._stack
         failures: list[tuple[str, LLMError]] = []
         for each in self._choices:
+            if stack is None or stack is not self._stack:  # it may have been left meanwhile
+                raise RuntimeError("FallbackClient answers inside of `async with` only")
             try:
-                await each.enter(self._stack)
+                await each.enter(stack)
                 return await ask(each.llm)
             except LLMRefused:
                 raise

@@ -142,7 +142,7 @@ async def test_a_step_that_was_planned_away_before_its_start_is_an_error() -> No
         await trio.testing.wait_all_tasks_blocked()
         stage.run.plan([steps[0].shown()])
         stage.answer("a")
-    assert isinstance(stage.error, ExceptionGroup)
+    assert isinstance(stage.error, RuntimeError)
     assert describe_error(stage.error) == "RuntimeError: step 'b' is no longer in the plan"
 
 
@@ -197,7 +197,11 @@ async def test_what_is_no_exception_of_a_tool_ends_the_whole_plan(
     shop = Workshop({"a": failing(error), "b": hang})
     stage = shop.stage(steps := [planned("a"), planned("b")])
     raised = [SystemExit, ValueError] if grouped else [SystemExit]
-    with pytest.RaisesGroup(*raised, flatten_subgroups=True):
+    with (
+        pytest.RaisesGroup(*raised, flatten_subgroups=True)
+        if grouped
+        else pytest.raises(SystemExit)
+    ):
         await shop.play(steps, stage)
     assert {each.step_id: each.error for each in stage.all(StepFailed)} == {
         "a": "SystemExit: 3",

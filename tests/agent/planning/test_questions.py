@@ -24,6 +24,19 @@ def test_of_a_long_value_and_a_long_name_the_end_is_seen() -> None:
     assert len(shown(**{"n" * 9999: 1})) < 100
 
 
+def test_only_the_ends_of_what_is_long_are_read_for_secrets() -> None:
+    read: list[int] = []
+
+    def redact(text: str) -> str:
+        read.append(len(text))
+        return text.replace("secret", "******")
+
+    asked = shown_call("write", {"text": "secret" + "x" * 10_000_000 + "secret"}, redact)
+    assert sum(read) < 100_000
+    assert "secret" not in asked
+    assert "(10000012 characters)" in asked
+
+
 def test_a_program_is_shown_whole_and_its_lines_are_marked() -> None:
     text = "\n".join(f"line_{n}()" for n in range(500))
     asked = shown_call("run", {"code": text}, str, code=True)

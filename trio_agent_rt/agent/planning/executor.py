@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from ...errors import PlanError, StepTimeout, ToolError
+from ...ungrouping import Ungrouping
 from ..confirming import ConfirmationPolicy
 from ..failures import describe_error, is_definite, is_under_cancel, refusal_in
 from ..llm import LLMClient
@@ -95,7 +96,8 @@ class Executor:
         llm = None if llm is None else redacted_for(run, llm)
         work = _Work(run, tools, llm, execution, room=self.max_parallel)
         scope = Scope(outputs=execution.outputs, errors=execution.errors, context=run.context)
-        await self._run_all(work, steps, scope)
+        with Ungrouping():
+            await self._run_all(work, steps, scope)
         return execution
 
     async def _run_all(self, work: _Work, steps: Sequence[PlannedStep], scope: Scope) -> None:
@@ -182,7 +184,7 @@ class Executor:
         )
         job = job_for(step, site, self.step_timeout)
         if job.asks:
-            await site.ask(job.question, job.tool, job.arguments)
+            await site.ask(job.question(), job.tool, job.arguments)
         while True:
             try:
                 return await self._attempt(job, work, step, scope)

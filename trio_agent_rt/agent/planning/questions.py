@@ -19,6 +19,10 @@ __all__ = ["MAX_CODE_CHARS", "shown_call"]
 MAX_CODE_CHARS = 20_000
 """Of a program that is to be run: it is what people must read."""
 
+_READ_CHARS = 32_768
+"""At either end of what is long; what stands between is not shown, and need not be read for
+secrets. More than any secret that could reach into what is shown."""
+
 _MAX_NAME_CHARS = 64
 _MAX_VALUE_CHARS = 200
 _MAX_LINE_CHARS = 240
@@ -43,7 +47,9 @@ def shown_call(
     for key, value in arguments.items():
         name = _name(redact(str(key)))
         if code and isinstance(value, str) and ("\n" in value or len(value) > _MAX_VALUE_CHARS):
-            programs.append(f"{name} ({len(value)} characters):\n{_program(redact(value))}")
+            programs.append(
+                f"{name} ({len(value)} characters):\n{_program(_redacted(value, redact))}"
+            )
         else:
             shown.append(f"{name}: {_value(value, redact)}")
     line = f"{head} — {'; '.join(shown)}" if shown else head
@@ -60,7 +66,8 @@ def _name(name: str) -> str:
 
 
 def _value(value: object, redact: Callable[[str], str]) -> str:
-    text = redact(as_text(value))
+    given = as_text(value)
+    size, text = len(given), _redacted(given, redact)
     quoted = json.dumps(text, ensure_ascii=False) if isinstance(value, str) else text
     most = _MAX_VALUE_CHARS
     whole = len(quoted) <= most
@@ -68,7 +75,13 @@ def _value(value: object, redact: Callable[[str], str]) -> str:
     if whole and len(start) <= most:
         return start
     end = start if whole else _printable(quoted[-most:])
-    return f"{start[: most // 2]} … {end[-most // 2 :]} ({len(text)} characters)"
+    return f"{start[: most // 2]} … {end[-most // 2 :]} ({size} characters)"
+
+
+def _redacted(text: str, redact: Callable[[str], str]) -> str:
+    if len(text) <= 2 * _READ_CHARS:
+        return redact(text)
+    return f"{redact(text[:_READ_CHARS])} … {redact(text[-_READ_CHARS:])}"
 
 
 def _program(text: str) -> str:

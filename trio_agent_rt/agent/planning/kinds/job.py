@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -44,10 +45,12 @@ class Site:
     auto_confirm: ConfirmationPolicy | None
     run_inside: Callable[[Sequence[PlannedStep], Scope], Awaitable[None]]
 
-    def question(self, what: str, arguments: Mapping[str, Any], tool: Tool | None = None) -> str:
-        """What a person is asked: the tool and its arguments, long ones shortened."""
+    def question(
+        self, what: str, arguments: Mapping[str, Any], tool: Tool | None = None
+    ) -> Callable[[], str]:
+        """Tells what a person is asked: the tool and its arguments, long ones shortened."""
         code = tool is not None and tool.category == "code"
-        return shown_call(what, arguments, self.run.redact, code=code)
+        return functools.partial(shown_call, what, arguments, self.run.redact, code=code)
 
     async def ask(
         self,
@@ -98,7 +101,8 @@ class Job:
 
     Args:
         attempt: does its work once; it is given the scope that holds its deadline.
-        question: what a person is asked before.
+        question: what a person is asked before; it takes long values to words, so it is
+            for when somebody is asked.
         asks: whether a person is.
         timeout: seconds for one attempt, or None for no limit.
         retries: how often it may be tried again.
@@ -107,7 +111,7 @@ class Job:
     """
 
     attempt: Callable[[trio.CancelScope], Awaitable[object]]
-    question: str
+    question: Callable[[], str]
     asks: bool
     timeout: float | None
     retries: int = 0

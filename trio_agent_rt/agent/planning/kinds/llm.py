@@ -135,7 +135,7 @@ class _Conversation:
             return f"error: {tool.name} {why_not}"
         if tool.needs_confirmation:
             question = self._site.question(tool.name, use.arguments, tool)
-            await self._site.ask(question, tool, use.arguments, self._clock)
+            await self._site.ask(question(), tool, use.arguments, self._clock)
         self._site.step.progress(0, f"running {tool.name}")
         try:
             output = await tool.run(self._site.step, use.arguments)
