@@ -178,7 +178,7 @@ async def test_confirm_answers_a_question(transport: Transport, option: str, sai
         other = await _run("confirm", url, *place, "--confirmation", "another's", option)
         done = await _run("confirm", url, *place, option)
         late = await _run("confirm", url, *place, option, "--json")
-    assert (other.code, other.out) == (1, "the question is not open any more\n")
+    assert (other.code, other.out) == (1, "no such question is open\n")
     assert (done.code, done.out, done.err) == (0, f"{said}\n", "")
     assert late.code == 1
     assert json.loads(late.out)["outcome"] == "already_decided"

@@ -24,8 +24,8 @@ _BRIEF = 12
 
 REMARKS: dict[Outcome, str] = {
     "already_decided": "somebody else had answered already",
-    "expired": "too late: the question had expired",
-    "unknown": "the question is not open any more",
+    "expired": "too late: the question was not open any more",
+    "unknown": "no such question is open",
 }
 """What is said of an answer that has changed nothing."""
 

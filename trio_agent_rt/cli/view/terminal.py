@@ -202,6 +202,8 @@ class TerminalScreen(Screen):
         if line.kind == "verbatim" or text.cell_len <= self._console.width or width < _MIN_WIDTH:
             return text
         first, *others = text.wrap(self._console, self._console.width)
+        for each in (first, *others):
+            each.rstrip()  # the blank at which it was wrapped
         rest = Text(" ").join(others).wrap(self._console, width)
         return Text("\n").join([first, *(Text(indent).append_text(each) for each in rest)])
 

@@ -181,12 +181,17 @@ async function submit(text) {
     byId("task").focus();
     return;
   }
-  if (sending) return;
+  if (sending) {
+    say(complaint, "The server has not taken the task before yet.");
+    show(complaint, true);
+    return;
+  }
   sending = true;
   byId("submit").dataset.sending = "";
   const task = model.submitting(text.trim());
   try {
     await send(task);
+    show(complaint, false);
     if (byId("task").value === text) byId("task").value = "";
   } catch (error) {
     model.tasks.delete(task.id);
