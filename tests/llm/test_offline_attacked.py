@@ -1,8 +1,8 @@
 """Whatever a client sends as a task, it is planned or refused in no time to speak of.
 
 Planning runs in the event loop, where nothing else can run meanwhile. None of these measures
-a time: what these rules would do if they tried every way to cut a text takes so long that
-the guard against hanging ends it.
+a time: rules that try every way to cut a text take so long that the guard against hanging
+ends the test, or that it never ends.
 """
 
 from __future__ import annotations
