@@ -38,7 +38,7 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 _ANSWERED = re.compile(
-    r"(?:\s*(?:等于多少|等于几|等于|是多少|得多少|得几|的(?:值|结果)|[=＝?？。]))+$"
+    r"(?<![=＝?？。])(?:\s?(?:等于多少|等于几|等于|是多少|得多少|得几|的(?:值|结果)|[=＝?？。]++))++$"
 )
 _OPERATOR_WORDS = [
     (re.compile(pattern, re.IGNORECASE), symbol)
@@ -55,9 +55,10 @@ _OPERATOR_WORDS = [
 ]
 _NAMES = "|".join(sorted([*FUNCTIONS, *CONSTANTS], key=len, reverse=True))
 _ARITHMETIC = re.compile(
-    rf"(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+|(?<![A-Za-z])(?:{_NAMES})(?![A-Za-z])"
-    r"|[-+*/%^()×÷·（）＋－−＊／，,\s])+"
+    rf"(?:\d++(?:\.\d*+)?+(?:[eE][+-]?\d++)?+|\.\d++|(?<![A-Za-z])(?:{_NAMES})(?![A-Za-z])"
+    r"|[-+*/%^()×÷·（）＋－−＊／，,\s])++"
 )
+"""Possessive, every bit of it: else a number is tried cut into pieces in every way there is."""
 _OPERATION = re.compile(rf"[-+*/%^×÷·＋－−＊／]|\b(?:{'|'.join(FUNCTIONS)})\s*[(（]")
 
 
@@ -118,6 +119,7 @@ def _chinese_number(text: str) -> float | None:
 
 def expression_in(text: str) -> str | None:
     """The arithmetic that a clause asks for, or None if it asks for something else."""
+    text = " ".join(text.split())
     asked = _ASKED.match(text)
     expression = _ANSWERED.sub("", text[asked.end() :] if asked else text)
     for pattern, symbol in _OPERATOR_WORDS:

@@ -70,7 +70,7 @@ _LIST = _pattern(
 _LIST_FOLDER = _pattern(
     r"(?:\b(?:in|of|from|under|inside|ls|dir)\s+(?:the\s+)?(?:(?:folder|directory)\s+)?"
     r"(?P<en>QUOTE|[\w./-]+)(?:\s+(?:folder|directory))?\s*$)"
-    r"|(?:(?:列出|列一下|显示|查看|看看|在)?\s*(?P<zh>QUOTE|[A-Za-z0-9_./-]+|[^\s列出显示查看的]+?)\s*"
+    r"|(?:(?:列出|列一下|显示|查看|看看|在)?\s*(?P<zh>QUOTE|[A-Za-z0-9_./-]++|[^\s列出显示查看的]{1,100}?)\s*"
     r"(?:目录|文件夹))"
 )
 _HERE = frozenset(

@@ -33,12 +33,16 @@ _URLS = re.compile(
     r"https?://[^\s\"'<>，。；、）」”]+[^\s\"'<>，。；、）」”.,;:!?)]", re.IGNORECASE
 )
 _QUOTED = re.compile(
-    r'"([^"\n]+)"|“([^”\n]+)”|「([^」\n]+)」|『([^』\n]+)』|《([^》\n]+)》|`([^`\n]+)`'
-    r"|‘([^’\n]+)’|(?<![\w'])'([^'\n]+)'(?!\w)"
+    r'"([^"\n]+)"|“([^“”\n]+)”|「([^「」\n]+)」|『([^『』\n]+)』|《([^《》\n]+)》|`([^`\n]+)`'
+    r"|‘([^‘’\n]+)’|(?<![\w'])'([^'\n]+)'(?!\w)"
 )
 _NAMED = re.compile(
-    r"(?:[A-Za-z]:(?=[\\/]))?(?:[\w./\\~+@&%-]|\(\d+\))+?\.[A-Za-z][A-Za-z0-9]{0,7}(?![A-Za-z0-9_]|[./\\-]\w)"
+    r"(?P<name>(?:[A-Za-z]:(?=[\\/]))?(?:[\w./\\~+@&%-]|\(\d+\))+?\.[A-Za-z][A-Za-z0-9]{0,7}"
+    r"(?![A-Za-z0-9_]|[./\\-]\w))"
+    r"|(?:(?![A-Za-z]:[\\/])[\w./\\~+@&%-]|\(\d+\))++"
 )
+"""A file name, or all that could be one and is not: no name begins further on in that."""
+_BLANKS = re.compile(r"\s{2,}|[^\S \n]")
 _FILE_LIKE = re.compile(r"[^\n]*[^\s.]\.[A-Za-z][A-Za-z0-9]{0,7}")
 _NO_FILES = frozenset({"e.g", "i.e"})
 
@@ -67,6 +71,8 @@ _PLACED = {
 _BOUNDARY = re.compile(rf"(?:{_ZH_VERB}|[到为成至在从对把将中里]|[A-Za-z])\s+$")
 """What ends before a blank that says by itself where the name begins."""
 _EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}\s*$")
+_MAX_BEFORE = 20
+"""Of what stands before a name, so much is looked at by these two."""
 
 _STRONG = re.compile(
     r"\s*(?:[;；。！!\n]|\.(?=\s|$)"
@@ -125,16 +131,21 @@ def lift(task: str) -> Lifted:
 
     lifted.text = _URLS.sub(lambda found: lifted.lift("url", found[0]), lifted.text)
     lifted.text = _QUOTED.sub(quoted, lifted.text)
+    # One blank is enough for every rule, and many would make them slow.
+    lifted.text = _BLANKS.sub(lambda found: "\n" if "\n" in found[0] else " ", lifted.text)
     lifted.text = _NAMED.sub(lambda found: _named(found, lifted), lifted.text)
     return lifted
 
 
 def _named(found: re.Match[str], lifted: Lifted) -> str:
     """The mark for a file name, and before it the words that were written onto it."""
-    name = found[0]
+    name = found["name"]
+    if name is None:
+        return found[0]
     if name.lower() in _NO_FILES or re.fullmatch(r"[\d.]+e\d*", name, re.IGNORECASE):
         return name
     before, after = found.string[: found.start()], found.string[found.end() :]
+    before = before[-_MAX_BEFORE:]
     glued = None
     after_name = _EXTENSION.search(before)
     if after_name or not _BOUNDARY.search(before):

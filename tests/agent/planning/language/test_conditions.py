@@ -315,3 +315,13 @@ def test_a_condition_looks_at_so_much_in_all(text: str) -> None:
     assert not parse_condition(text).holds(scope)
     with pytest.raises(ToolError, match="looks at too much"):
         parse_condition(" or ".join([text] * 20)).holds(scope)
+
+
+@pytest.mark.hang_guard(10)
+@pytest.mark.parametrize(
+    "text", ["1" * 99_999 + "x", "1." + "1" * 99_000 + "x", "1" * 90_000 + "e"]
+)
+async def test_a_text_of_many_digits_that_is_no_number_is_soon_known_for_none(text: str) -> None:
+    scope = Scope(context={}, outputs={"a": text})
+    with pytest.raises(ToolError, match="no number"):
+        parse_condition("number(a.output) > 1").holds(scope)

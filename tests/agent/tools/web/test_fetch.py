@@ -362,3 +362,19 @@ async def test_a_name_is_looked_up_again_if_nobody_has_answered(
     with pytest.raises(ToolError, match="cannot be found") as caught:
         await fetch("http://example.com/", WebAccess(resolve=resolve))
     assert caught.value.retryable is retryable
+
+
+@pytest.mark.hang_guard(10)
+async def test_pages_of_declarations_that_never_end_are_soon_read() -> None:
+    html = b"<meta" * 38 + b" charset=" + b" " * 3890
+    for _ in range(4):
+        async with serving(http(html, "text/html")) as server:
+            found = await fetch(server.url())
+        assert found["encoding"] == "utf-8"
+
+
+@pytest.mark.parametrize("meta", ["charset = ' cp1251'", 'name=x charset="cp1251"'])
+async def test_a_charset_is_found_among_blanks(meta: str) -> None:
+    async with serving(http(f"<meta {meta}>привет".encode("cp1251"), "text/html")) as server:
+        found = await fetch(server.url())
+    assert (found["text"], found["encoding"]) == ("привет\n", "cp1251")

@@ -227,7 +227,7 @@ def _to_number(value: object) -> Number:
     text = _text(value).strip()
     if re.fullmatch(r"[+-]?\d{1,300}", text, re.ASCII):
         return int(text)
-    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, re.ASCII):
+    if re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", text, re.ASCII):
         return _number(float(text))
     raise Refused("the text is no number")
 

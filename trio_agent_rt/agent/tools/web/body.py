@@ -23,7 +23,7 @@ ACCEPTED_ENCODINGS = "gzip, deflate"
 """What `zlib` decompresses piece by piece, so that no bomb unfolds beyond the bound."""
 
 _META_CHARSET = re.compile(
-    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
+    rb"<meta[^>]{0,200}?charset\s{0,20}+=\s{0,20}+[\"']?\s{0,20}+([\w.:-]{2,40})", re.IGNORECASE
 )
 _META_WITHIN = 4096
 """The HTML standard has it in the first 1024 bytes; pages have it somewhat later."""
@@ -129,7 +129,9 @@ def text_of(body: Body, content_type: str) -> tuple[str, str]:
 
 
 def _charset(content_type: str) -> str:
-    match = re.search(r"charset\s*=\s*[\"']?([\w.:-]{2,40})", content_type, re.IGNORECASE)
+    match = re.search(
+        r"charset\s{0,20}+=\s{0,20}+[\"']?([\w.:-]{2,40})", content_type, re.IGNORECASE
+    )
     return match[1] if match else ""
 
 
