@@ -16,6 +16,7 @@ from ..llm.provider_server import ProviderServer, hang, provider_server
 from .processes import run_program
 
 STEP = {"id": "a", "name": "Count", "tool": "math_evaluate", "arguments": {"expression": "6*7"}}
+READ = {"id": "a", "name": "Read", "tool": "file_read", "arguments": {"path": "a.txt"}}
 WAIT = {"id": "a", "name": "Wait", "tool": "wait", "arguments": {"seconds": 30}}
 KEY = "sk-very-secret-0123456789"
 
@@ -43,6 +44,23 @@ async def test_run_plans_and_sums_up_with_the_first_model_of_the_server(
     assert server.models_asked == 1
     assert {each["model"] for each in server.asked} == {"llama"}
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(("options", "told"), [([], False), (["--no-redaction"], True)])
+async def test_run_tells_the_model_no_secret_that_a_tool_has_read(
+    options: list[str], told: bool, server: ProviderServer, tmp_path: Path
+) -> None:
+    secret = "k-3141592653"
+    (tmp_path / "a.txt").write_text(f"the key is {secret}\n")
+    plan = json.dumps({"steps": [READ]})
+    server.answers = [OPENAI.whole(plan), OPENAI.whole("It holds a key.")]
+    env = variables(server) | {"SHOP_TOKEN": secret}
+    arguments = ("run", "what is in a.txt", "--llm", "openai", *options)
+    done = await run_program(*arguments, cwd=tmp_path, env=env)
+    assert (done.code, done.err) == (0, "")
+    asked = json.dumps(server.asked)
+    assert ("the key is [SHOP_TOKEN]" in asked) != told
+    assert (secret in asked, secret in done.out) == (told, told)
 
 
 async def test_the_demo_says_which_model_plans(server: ProviderServer, tmp_path: Path) -> None:
