@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from ..agent import AutoConfirm, Tool
 from ..events import Redaction
-from ..llm import FallbackClient, NamedLLM
+from ..llm import FallbackClient, NamedLLM, OfflineClient, fallback
+from ..llm.providers import wire
 from .endings import Complaint
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "add_yes_option",
     "at_least_one",
     "auto_confirmed",
+    "closing_timeout",
     "planning_timeout",
     "port",
     "port_or_none",
@@ -155,6 +157,13 @@ def planning_timeout(llm: NamedLLM) -> float:
     """Seconds to plan with a model: enough to ask it twice."""
     llms = llm.llms if isinstance(llm, FallbackClient) else (llm,)
     return max(_PLANNING_TIMEOUT, 2 * sum(getattr(each, "timeout", 0.0) for each in llms))
+
+
+def closing_timeout(llm: NamedLLM) -> float:
+    """Seconds that leaving a model takes at most."""
+    if isinstance(llm, FallbackClient):
+        return fallback.CLOSE_TIMEOUT
+    return 0.0 if isinstance(llm, OfflineClient) else wire.CLOSE_TIMEOUT
 
 
 def add_root_option(parser: argparse.ArgumentParser) -> None:

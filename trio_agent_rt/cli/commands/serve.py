@@ -40,6 +40,7 @@ from ..options import (
     add_token_option,
     at_least_one,
     auto_confirmed,
+    closing_timeout,
     planning_timeout,
     port,
     port_or_none,
@@ -49,7 +50,7 @@ from ..options import (
     token_of,
 )
 from ..view import write_out
-from .mcp_servers import add_mcp_options, tools_of_servers
+from .mcp_servers import SERVERS_END_WITHIN, add_mcp_options, tools_of_servers
 from .panel import add_panel_options, panel_of, panel_url
 from .serve_log import ToldAgent, ToldStop, log_to_stderr
 
@@ -180,7 +181,8 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
         llm = create_llm(options.llm)
     except ValueError as exc:
         raise Complaint(str(exc)) from None
-    stop = ToldStop(interrupts)
+    afterwards = closing_timeout(llm) + (SERVERS_END_WITHIN if options.mcp else 0.0)
+    stop = ToldStop(interrupts, afterwards=afterwards)
     servers = tools_of_servers(
         options.mcp, taken=[each.name for each in tools], trust_hints=options.trust_mcp_hints
     )
