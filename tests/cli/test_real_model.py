@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trio_agent_rt.cli.options import planning_timeout
+from trio_agent_rt.cli.options import closing_timeout, planning_timeout
 from trio_agent_rt.llm import create_llm
 
 from ..llm.openai_server import OPENAI
@@ -89,6 +89,13 @@ def test_a_slow_model_is_given_time_to_plan_twice(monkeypatch: pytest.MonkeyPatc
     assert planning_timeout(create_llm("openai")) == 600
     assert planning_timeout(create_llm("openai,anthropic,offline")) == 720
     assert planning_timeout(create_llm("offline")) == 120
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("offline", 0), ("openai", 2), ("anthropic", 2), ("openai,offline", 5)]
+)
+def test_how_long_leaving_a_model_takes_at_most(name: str, seconds: float) -> None:
+    assert closing_timeout(create_llm(name)) == seconds
 
 
 async def test_a_server_that_is_not_there_is_said_at_once() -> None:
