@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trio_agent_rt.cli.options import planning_timeout
+from trio_agent_rt.cli.options import closing_timeout, planning_timeout
 from trio_agent_rt.llm import create_llm
 
 from ..llm.openai_server import OPENAI
@@ -16,6 +16,7 @@ from ..llm.provider_server import ProviderServer, hang, provider_server
 from .processes import run_program
 
 STEP = {"id": "a", "name": "Count", "tool": "math_evaluate", "arguments": {"expression": "6*7"}}
+READ = {"id": "a", "name": "Read", "tool": "file_read", "arguments": {"path": "a.txt"}}
 WAIT = {"id": "a", "name": "Wait", "tool": "wait", "arguments": {"seconds": 30}}
 KEY = "sk-very-secret-0123456789"
 
@@ -45,6 +46,23 @@ async def test_run_plans_and_sums_up_with_the_first_model_of_the_server(
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize(("options", "told"), [([], False), (["--no-redaction"], True)])
+async def test_run_tells_the_model_no_secret_that_a_tool_has_read(
+    options: list[str], told: bool, server: ProviderServer, tmp_path: Path
+) -> None:
+    secret = "k-3141592653"
+    (tmp_path / "a.txt").write_text(f"the key is {secret}\n")
+    plan = json.dumps({"steps": [READ]})
+    server.answers = [OPENAI.whole(plan), OPENAI.whole("It holds a key.")]
+    env = variables(server) | {"SHOP_TOKEN": secret}
+    arguments = ("run", "what is in a.txt", "--llm", "openai", *options)
+    done = await run_program(*arguments, cwd=tmp_path, env=env)
+    assert (done.code, done.err) == (0, "")
+    asked = json.dumps(server.asked)
+    assert ("the key is [SHOP_TOKEN]" in asked) != told
+    assert (secret in asked, secret in done.out) == (told, told)
+
+
 async def test_the_demo_says_which_model_plans(server: ProviderServer, tmp_path: Path) -> None:
     plans = [json.dumps({"steps": [each]}) for each in (STEP, WAIT)]
     server.answers = [OPENAI.whole(plans[0]), OPENAI.whole("Done."), OPENAI.whole(plans[1])]
@@ -71,6 +89,13 @@ def test_a_slow_model_is_given_time_to_plan_twice(monkeypatch: pytest.MonkeyPatc
     assert planning_timeout(create_llm("openai")) == 600
     assert planning_timeout(create_llm("openai,anthropic,offline")) == 720
     assert planning_timeout(create_llm("offline")) == 120
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("offline", 0), ("openai", 2), ("anthropic", 2), ("openai,offline", 5)]
+)
+def test_how_long_leaving_a_model_takes_at_most(name: str, seconds: float) -> None:
+    assert closing_timeout(create_llm(name)) == seconds
 
 
 async def test_a_server_that_is_not_there_is_said_at_once() -> None:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from ..agent import AutoConfirm, Tool
-from ..llm import FallbackClient, NamedLLM
+from ..events import Redaction
+from ..llm import FallbackClient, NamedLLM, OfflineClient, fallback
+from ..llm.providers import wire
 from .endings import Complaint
 
 __all__ = [
@@ -18,14 +20,17 @@ __all__ = [
     "add_code_option",
     "add_json_option",
     "add_llm_option",
+    "add_redaction_option",
     "add_root_option",
     "add_token_option",
     "add_yes_option",
     "at_least_one",
     "auto_confirmed",
+    "closing_timeout",
     "planning_timeout",
     "port",
     "port_or_none",
+    "redaction_of",
     "seconds",
     "seconds_or_none",
     "token_of",
@@ -154,6 +159,13 @@ def planning_timeout(llm: NamedLLM) -> float:
     return max(_PLANNING_TIMEOUT, 2 * sum(getattr(each, "timeout", 0.0) for each in llms))
 
 
+def closing_timeout(llm: NamedLLM) -> float:
+    """Seconds that leaving a model takes at most."""
+    if isinstance(llm, FallbackClient):
+        return fallback.CLOSE_TIMEOUT
+    return 0.0 if isinstance(llm, OfflineClient) else wire.CLOSE_TIMEOUT
+
+
 def add_root_option(parser: argparse.ArgumentParser) -> None:
     """`--root`."""
     parser.add_argument(
@@ -172,6 +184,21 @@ def add_code_option(parser: argparse.ArgumentParser) -> None:
         help="let the agent run Python that its model writes, each time after asking; the code "
         "runs as you, and can read, write and send whatever you can",
     )
+
+
+def add_redaction_option(parser: argparse.ArgumentParser, whom: str = "models") -> None:
+    """`--no-redaction`."""
+    parser.add_argument(
+        "--no-redaction",
+        action="store_true",
+        help=f"show {whom} the values of environment variables whose names end in _API_KEY, "
+        "_TOKEN, _SECRET, _PASSWORD and the like; otherwise the name stands in their place",
+    )
+
+
+def redaction_of(options: argparse.Namespace) -> Redaction | None:
+    """The secrets of the environment, or None with `--no-redaction`."""
+    return None if options.no_redaction else Redaction.of_environment()
 
 
 def add_json_option(

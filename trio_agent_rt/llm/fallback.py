@@ -15,11 +15,12 @@ from attrs import define, field
 from ..agent.llm import LLMClient, LLMRequest, LLMResponse, LLMStream
 from ..errors import LLMError, LLMRefused
 
-__all__ = ["FallbackClient"]
+__all__ = ["CLOSE_TIMEOUT", "FallbackClient"]
 
 _log = logging.getLogger(__name__)
 
-_CLOSE_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 5.0
+"""Seconds that closing all of them takes at most."""
 
 T = TypeVar("T")
 
@@ -128,7 +129,7 @@ class FallbackClient:
         for each in self._choices:
             each.left()
         if stack is not None:
-            with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+            with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
                 await stack.aclose()
 
     async def complete(self, request: LLMRequest) -> LLMResponse:

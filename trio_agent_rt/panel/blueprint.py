@@ -125,23 +125,28 @@ def _policy(panel: Panel, websocket: WebSocketAddress | None) -> str:
     connect = ["'self'"]
     if panel.websocket_url is not None:
         parts = urlsplit(panel.websocket_url)
-        connect.append(f"{parts.scheme}://{parts.netloc}")
+        connect.append(_source(parts.scheme, parts.netloc))
     elif websocket is not None and (host := _HOST.fullmatch(quart.request.host)):
         # The page may have come by any name of this machine; its WebSocket is at the same.
         scheme = urlsplit(websocket.url).scheme
-        connect.append(f"{scheme}://{host[1]}:{websocket.port}")
+        connect.append(_source(scheme, f"{host[1]}:{websocket.port}"))
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
             f"connect-src {' '.join(connect)}",
-            "img-src 'self' data:",
+            "img-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
         )
     )
+
+
+def _source(scheme: str, netloc: str) -> str:
+    """An origin as a policy names it: addresses of IPv6 cannot be named, only their scheme can."""
+    return f"{scheme}:" if "[" in netloc else f"{scheme}://{netloc}"
 
 
 def _read_files() -> Iterator[tuple[str, _File]]:

@@ -9,10 +9,19 @@ import trio
 
 from tests.browser.chromium import in_chromium
 
-from .stage import on_both_transports, on_stage, open_panel, shoot, submit, texts, wait_until
+from .stage import (
+    on_both_transports,
+    on_stage,
+    open_panel,
+    ready_question,
+    shoot,
+    submit,
+    texts,
+    wait_until,
+)
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page, Route
 
 # A browser starts for each, on a machine that may be busy.
 pytestmark = pytest.mark.hang_guard(180)
@@ -154,5 +163,40 @@ async def test_tasks_side_by_side_do_not_mix() -> None:
                   [...task.querySelectorAll(".step .name")].map(each => each.innerText)])""",
             )
             return [tuple(each) for each in found]
+
+        await in_chromium(script)
+
+
+async def test_a_question_that_is_closed_leaves_the_answers_to_others_alone() -> None:
+    async with on_stage(busy="parallel") as stage:
+        for name in ("和面", "烤"):
+            stage.kitchen.may_go_on[name].set()
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url, "sse")
+            held: list[Route] = []
+
+            def hold(route: Route) -> None:
+                held.append(route)
+
+            page.route("**/confirm", hold)
+            submit(page, "烤一条面包")
+            page.wait_for_selector("#question[open]")
+            page.click("#later")
+            submit(page, "烤 蛋糕")
+            ready_question(page)
+            page.click("#approve")
+            wait_until(page, "document.querySelector('#approve').ariaDisabled === 'true'")
+            while not held:
+                page.wait_for_timeout(20)
+            trio.from_thread.run(cancel_the_first)
+            page.wait_for_selector(".task[data-state=cancelled]")
+            held[0].continue_()
+            page.wait_for_selector(".task[data-state=succeeded]")
+            # Not "answered elsewhere".
+            assert texts(page, ".note span") == ["The question was withdrawn: its step has ended."]
+
+        async def cancel_the_first() -> None:
+            await next(iter(stage.realtime.tasks)).cancel("the shop closes")
 
         await in_chromium(script)

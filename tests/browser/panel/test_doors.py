@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 import signal
+import socket
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from quart_trio import QuartTrio
 
 from tests.browser.chromium import in_chromium
 from tests.nginx.proxy import free_port
-from tests.programs import find_program
+from tests.programs import find_program, miss
 from trio_agent_rt import (
     BearerTokens,
     RealtimeAgent,
@@ -182,6 +183,28 @@ async def test_below_a_prefix_of_the_servers_own_it_works(transport: str) -> Non
             )
         )
         url = f"{addresses.sse.base_url}/agent"  # without its last slash, as people type it
+        await in_chromium(functools.partial(_run_a_task, url=url, transport=transport))
+        nursery.cancel_scope.cancel()
+
+
+@on_both_transports
+async def test_at_an_address_of_ipv6_it_works(transport: str) -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        miss("this machine has no IPv6")
+    async with RealtimeAgent(Kitchen()) as realtime, trio.open_nursery() as nursery:
+        addresses = await nursery.start(
+            functools.partial(
+                serve,
+                realtime,
+                websocket=WebSocketOptions(host="::1", port=0),
+                sse=SSEOptions(host="::1", port=0),
+                pages=Panel(),
+            )
+        )
+        url = f"{addresses.sse.base_url}/"
         await in_chromium(functools.partial(_run_a_task, url=url, transport=transport))
         nursery.cancel_scope.cancel()
 

@@ -16,9 +16,11 @@ from ..options import (
     add_code_option,
     add_json_option,
     add_llm_option,
+    add_redaction_option,
     add_root_option,
     add_yes_option,
     planning_timeout,
+    redaction_of,
     words,
 )
 from ..view import follow_task
@@ -41,6 +43,7 @@ def add_run(add_parser: AddParser) -> None:
     add_root_option(parser)
     add_llm_option(parser)
     add_code_option(parser)
+    add_redaction_option(parser, "you and models")
     add_yes_option(parser)
     add_json_option(parser)
     parser.set_defaults(command=run)
@@ -65,6 +68,7 @@ async def run(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode:
                 create_agent(llm=llm, tools=tools, planning_timeout=planning_timeout(llm)),
                 linger=None,
                 buffer_size=_BUFFER_SIZE,
+                redaction=redaction_of(options),
             ) as realtime,
         ):
             task = realtime.submit(options.task)

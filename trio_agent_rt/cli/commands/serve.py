@@ -16,7 +16,6 @@ import trio
 from ...agent import AutoConfirm, ToolSet, create_agent
 from ...agent.tools import default_tools
 from ...errors import Exposed
-from ...events import Redaction
 from ...llm import create_llm
 from ...realtime import BusyPolicy, Limits, Principal, RealtimeAgent
 from ...transports import (
@@ -36,19 +35,22 @@ from ..options import (
     AddParser,
     add_code_option,
     add_llm_option,
+    add_redaction_option,
     add_root_option,
     add_token_option,
     at_least_one,
     auto_confirmed,
+    closing_timeout,
     planning_timeout,
     port,
     port_or_none,
+    redaction_of,
     seconds,
     seconds_or_none,
     token_of,
 )
 from ..view import write_out
-from .mcp_servers import add_mcp_options, tools_of_servers
+from .mcp_servers import SERVERS_END_WITHIN, add_mcp_options, tools_of_servers
 from .panel import add_panel_options, panel_of, panel_url
 from .serve_log import ToldAgent, ToldStop, log_to_stderr
 
@@ -93,13 +95,7 @@ def add_serve(add_parser: AddParser) -> None:
     add_root_option(parser)
     add_llm_option(parser)
     add_code_option(parser)
-    parser.add_argument(
-        "--no-redaction",
-        action="store_true",
-        help="show clients and models the values of environment variables whose names end in "
-        "_API_KEY, _TOKEN, _SECRET, _PASSWORD and the like; otherwise the name stands in their "
-        "place",
-    )
+    add_redaction_option(parser, "clients and models")
     add_mcp_options(parser)
     parser.add_argument(
         "--busy",
@@ -185,8 +181,8 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
         llm = create_llm(options.llm)
     except ValueError as exc:
         raise Complaint(str(exc)) from None
-    redaction = None if options.no_redaction else Redaction.of_environment()
-    stop = ToldStop(interrupts)
+    afterwards = closing_timeout(llm) + (SERVERS_END_WITHIN if options.mcp else 0.0)
+    stop = ToldStop(interrupts, afterwards=afterwards)
     servers = tools_of_servers(
         options.mcp, taken=[each.name for each in tools], trust_hints=options.trust_mcp_hints
     )
@@ -211,7 +207,7 @@ async def serve(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode
             buffer_size=options.buffer_size,
             drain_timeout=options.drain_timeout,
             limits=Limits(max_connections=options.max_connections),
-            redaction=redaction,
+            redaction=redaction_of(options),
         ) as realtime:
             with interrupts.answered_by(lambda why: stop.begin(why, realtime)):
                 await _serve_and_tell(realtime, options, context, model=llm.name)

@@ -53,15 +53,21 @@ class ToldAgent:
 
 
 class ToldStop:
-    """The end of a server, told of in the log: what it may take at most, and what it took."""
+    """The end of a server, told of in the log: what it may take at most, and what it took.
 
-    def __init__(self, interrupts: Interrupts) -> None:
+    Args:
+        afterwards: seconds that what is closed after the agent may take at most.
+    """
+
+    def __init__(self, interrupts: Interrupts, *, afterwards: float = 0.0) -> None:
         self._interrupts = interrupts
+        self._afterwards = afterwards
         self._bound = 0.0
 
     def begin(self, why: str, realtime: RealtimeAgent) -> None:
         """Begin the shutdown."""
-        running, finishing, self._bound = len(realtime.tasks), "", _CLOSING
+        running, finishing = len(realtime.tasks), ""
+        self._bound = _CLOSING + self._afterwards
         if running:
             patience = span(realtime.drain_timeout)
             finishing = f"{count(running, 'task')} may take {patience} to finish; "

@@ -15,6 +15,7 @@ from ...agent import create_agent
 from ...agent.tools import default_tools
 from ...clients import AgentClient, ClientTask, open_websocket_client
 from ...errors import AgentRTError
+from ...events import Redaction
 from ...llm import NamedLLM, create_llm
 from ...panel import Panel
 from ...protocol import TaskCompleted
@@ -79,7 +80,11 @@ async def _show(stage: Stage, folder: Path, name: str, llm: NamedLLM) -> ExitCod
         llm=llm, tools=default_tools(root=folder), planning_timeout=planning_timeout(llm)
     )
     planner = "rules, not with a language model" if llm.name == "offline" else llm.name
-    async with RealtimeAgent(agent) as realtime, trio.open_nursery() as nursery:
+    secrets = Redaction.of_environment()
+    async with (
+        RealtimeAgent(agent, redaction=secrets) as realtime,
+        trio.open_nursery() as nursery,
+    ):
         addresses = await nursery.start(
             functools.partial(
                 serve,

@@ -18,11 +18,11 @@ from .endpoint import Endpoint
 from .failures import not_reached, status_failure
 from .sdk import SDK, Ask, SDKResponse
 
-__all__ = ["Body", "Wire"]
+__all__ = ["CLOSE_TIMEOUT", "Body", "Wire"]
 
 _log = logging.getLogger(__name__)
 
-_CLOSE_TIMEOUT = 2.0
+CLOSE_TIMEOUT = 2.0
 """Seconds for closing a connection; there is nothing to lose in it."""
 
 _REST_TIMEOUT = 0.1
@@ -85,7 +85,7 @@ class Body:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+        with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
             async with Draining(self._chunks):
                 if not self.wanted and exc is None:
                     with trio.move_on_after(_REST_TIMEOUT):
@@ -111,7 +111,7 @@ class Wire:
 
     async def aclose(self) -> None:
         """Close its connections."""
-        with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+        with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
             await self.sdk.close()
 
     async def whole(self, ask: Ask, *, model: str) -> bytes:

@@ -45,11 +45,18 @@ model.touched = (task, step) => {
 };
 model.logTouched = () => painter.paint(log, () => log.draw());
 model.questionClosed = (task, why) => {
-  const mine = [...answered].some((key) => key.startsWith(`${task.id} `));
-  answered.clear();
+  const mine = forgetAnswers(task.id);
   questions.close(task);
   if (!mine) note(CLOSED[why] ?? CLOSED.answered);
 };
+
+/** Whether there were any. @param {string} id of their task; others wait for answers of their own */
+function forgetAnswers(id) {
+  const keys = [...answered].filter((key) => key.startsWith(`${id} `));
+  for (const key of keys) answered.delete(key);
+  return keys.length > 0;
+}
+
 questions.afterwards = askNext;
 painter.afterwards = () => {
   drawTitle();
@@ -78,12 +85,17 @@ function draw(task, step) {
   }
   const state = stateOf(task);
   if (!["running", "planning", "submitting"].includes(state)) tell(task, `${view.element.querySelector("h2").textContent}: ${STATES[state]?.[1]}`);
-  for (const [id, old] of views) {
-    if (model.tasks.has(id)) continue;
-    old.element.remove();
-    views.delete(id);
-  }
+  for (const id of views.keys()) if (!model.tasks.has(id)) forget(id);
   drawEmpty();
+}
+
+/** @param {string} id of a task that is shown no more */
+function forget(id) {
+  views.get(id)?.element.remove();
+  views.delete(id);
+  announced.delete(id);
+  forgetAnswers(id);
+  questions.forget(id);
 }
 
 /** @param {import("./model.js").Task} task @param {string} text */
@@ -195,8 +207,7 @@ async function submit(text) {
     if (byId("task").value === text) byId("task").value = "";
   } catch (error) {
     model.tasks.delete(task.id);
-    views.get(task.id)?.element.remove();
-    views.delete(task.id);
+    forget(task.id);
     drawEmpty();
     drawTitle();
     say(complaint, sentence(error));

@@ -83,6 +83,11 @@ export class QuestionDialog {
     if (this._task === task && this._dialog.open) this._dialog.close();
   }
 
+  /** @param {string} id of a task that is shown no more */
+  forget(id) {
+    for (const key of this.later) if (key.startsWith(`${id} `)) this.later.delete(key);
+  }
+
   /** @param {boolean} confirmed */
   async _decide(confirmed) {
     if (this._sending || !this._task || !this._ready) return;
