@@ -145,7 +145,7 @@ def test_words_that_are_wrapped_have_one_blank_between_them(width: int) -> None:
     stream = _Utf8()
     screen = TerminalScreen(stream, console=Console(file=stream, width=width, color_system=None))
     text = " ".join("x" * (1 + number % 9) for number in range(200))
-    screen.note(text)
+    screen.note(text, "pending")
     rows = [each.strip() for each in stream.getvalue().splitlines()]
     assert len(rows) > 3
     assert "  " not in "".join(rows)
