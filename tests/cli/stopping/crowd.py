@@ -37,7 +37,9 @@ _BODY = http("/task", method="POST", headers=["Content-Length: 1000"]) + b'{"tas
 
 def addresses(out: str) -> tuple[WebSocketAddress, SSEAddress]:
     """Where a server listens, out of what it has written."""
-    first, second = out.splitlines()[:2]
+    lines = out.splitlines()
+    first = next(each for each in lines if each.startswith("ws"))
+    second = next(each for each in lines if each.startswith("http"))
     ws, sse = urlsplit(first), urlsplit(second)
     assert ws.hostname is not None
     assert ws.port is not None
