@@ -96,7 +96,7 @@ async def hostile_http(
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, serve, [listener])
+        await nursery.start(trio.serve_listeners, serve, [listener])
         yield f"http://127.0.0.1:{port}/mcp"
         nursery.cancel_scope.cancel()
 
