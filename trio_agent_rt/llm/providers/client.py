@@ -7,7 +7,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
@@ -126,11 +126,10 @@ class ProviderClient(ABC):
             max_retry_delay=self.max_retry_delay,
         )
         model = self._provider.setting(self._given_model, "MODEL")
-        try:
+        async with AsyncExitStack() as failed:
+            failed.push_async_callback(wire.aclose)
             model = model or await self._found_model(wire)
-        except BaseException:
-            await wire.aclose()
-            raise
+            failed.pop_all()
         self._ready = _Ready(dialect=self._dialect(endpoint, model), wire=wire)
         return self
 
@@ -262,18 +261,15 @@ class _Answer:
         await trio.lowlevel.checkpoint()
         if self._done and not self._pieces:
             raise StopAsyncIteration
-        try:
-            while not self._pieces and not self._draft.over:
-                await self._read_in_time()
-            if self._pieces:
-                return self._pieces.popleft()
-            self._response = self._draft.finished(
-                self.request, self.dialect.endpoint, self.dialect.model
-            )
-        except BaseException:
-            self._done = True
-            raise
-        self._done = True
+        self._done = True  # after whatever is raised here nothing more comes
+        while not self._pieces and not self._draft.over:
+            await self._read_in_time()
+        if self._pieces:
+            self._done = False
+            return self._pieces.popleft()
+        self._response = self._draft.finished(
+            self.request, self.dialect.endpoint, self.dialect.model
+        )
         raise StopAsyncIteration
 
     async def _read_in_time(self) -> None:
