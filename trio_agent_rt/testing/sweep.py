@@ -260,8 +260,8 @@ class _Plan:
 
 
 _HINT = (
-    "\na thread was at work, while the clock jumps: if the scenario waits for one, or for a "
-    "program or a socket, give real_clock=True"
+    "\nTrio has had a thread at work lately, and the clock jumps: if the scenario waits for one, "
+    "or for a program or a socket, give real_clock=True"
 )
 
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
