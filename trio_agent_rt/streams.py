@@ -5,15 +5,18 @@ after a cancelled write its next frame lands inside the torn one. Given a `Bound
 it and its user share one owner of the socket:
 
 ```
- open ──write done──▶ open
-  │ write cancelled, timed out or failed        a torn stream is closed at once and
-  ▼                                             stays so: nothing may follow half a frame
- torn ──▶ closed
+ open ──write done──▶ open ──write_now took a part──▶ owing ──the rest is written──▶ open
+  │ write cancelled, timed out or failed                │
+  ▼                                                     │
+ torn ◀─────────────────────────────────────────────────┘
+  └──▶ closed                 a torn stream is closed at once and stays so: nothing may
+                              follow half a frame; nothing comes before what is owed
 ```
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -61,6 +64,15 @@ class BoundedStream(trio.abc.Stream):
         self._ended = False
         self._lock = trio.StrictFIFOLock()
         self._torn = False
+        # Only Trio's own sockets can be written to without it, and only where a socket is
+        # a file descriptor like any other.
+        self._socket = (
+            transport.socket
+            if isinstance(transport, trio.SocketStream) and os.name == "posix"
+            else None
+        )
+        self._owed: bytes | memoryview = b""
+        self._on_owing: Callable[[], None] = lambda: None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`, after what others are writing now.
@@ -73,7 +85,41 @@ class BoundedStream(trio.abc.Stream):
         async with self._lock:
             await self._write(data)
 
+    def write_now(self, data: bytes) -> bool:
+        """Take all of `data` without waiting, or nothing and say False.
+
+        What the peer does not take at once is owed: nothing is written before it, and
+        whoever `pays_back` is told. False where something is being written or owed, where
+        the peer takes nothing, or where only `send_all` can write: `send_all` says why.
+        """
+        raw = self._socket
+        if raw is None or self._owed or self._torn or self._lock.locked():
+            return False
+        try:
+            # Asked for each time: -1 once it is closed, and never another one's.
+            taken = os.write(raw.fileno(), data)
+        except OSError:
+            return False
+        if taken < len(data):
+            self._owed = memoryview(data)[taken:]
+            self._on_owing()
+        return True
+
+    def pays_back(self, start: Callable[[], None]) -> None:
+        """Have `start` called whenever something is owed: it has `send_all(b"")` called."""
+        self._on_owing = start
+
     async def _write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._owed:
+            owed = self._owed
+            await self._write_within_bound(owed)
+            self._owed = b""
+        if data:
+            await self._write_within_bound(data)
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def _write_within_bound(self, data: bytes | bytearray | memoryview) -> None:
         if self._torn:
             raise trio.BrokenResourceError("an earlier write was not finished")
         whole = False
@@ -96,6 +142,8 @@ class BoundedStream(trio.abc.Stream):
         Over TLS it is TCP's own word alone.
         """
         async with self._lock:
+            if self._owed:
+                await self._write(b"")
             if not self._torn:
                 await _send_eof(_tcp(self.transport))
 

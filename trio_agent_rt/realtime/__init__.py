@@ -2,7 +2,7 @@
 
 from .access import ANONYMOUS, Action, Authorize, Principal, SessionInfo, Tickets
 from .follower import Follower
-from .peers import COMMAND_BYTES, Connection, Framing, Inquiry, Limits, RateLimit
+from .peers import COMMAND_BYTES, Connection, Framing, Inquiry, Limits, RateLimit, Wrap, WriteNow
 from .server import RealtimeAgent
 from .session import BusyPolicy, Session
 from .supervisor import Phase
@@ -29,4 +29,6 @@ __all__ = [
     "Session",
     "SessionInfo",
     "Tickets",
+    "Wrap",
+    "WriteNow",
 ]

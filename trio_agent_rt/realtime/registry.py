@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 
 from ..errors import RateLimited, SessionEnded, TooManyConnections, UnknownSession
-from ..protocol import Position
+from ..protocol import CloseCode, Event, Position
 from .access import ANONYMOUS, Principal
 from .peers import Client, Limits
 from .session import Session
@@ -96,6 +96,18 @@ class SessionRegistry:
         elif room or session.allows(principal, "attach"):
             return session
         raise UnknownSession("no such session")
+
+    def tell_all(self, event: Event) -> None:
+        """Tell every connection something that stands in no log."""
+        for session in self.sessions:
+            for connection in session.connections:
+                connection.reply(event)
+
+    def close_all(self) -> None:
+        """Have every connection closed: the server shuts down."""
+        for session in self.sessions:
+            for connection in session.connections:
+                connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
 
     def open(
         self, owner: Principal | None, session_id: str | None = None, *, room: bool = False

@@ -2,14 +2,16 @@
 
 ```
  peer ──text──▶ receive() ──▶ session            never waits: answers are queued
- peer ◀─bytes── next_batch() ◀── channel ◀── session.publish
+ peer ◀─bytes── write_now() ◀──idle── take ◀── what was published
+ peer ◀─bytes── next_batch() ◀── channel ◀┘ busy
                                    │ too many events or bytes: overtaken,
                                    ▼ closed with an invitation to resume
 ```
 
 A transport moves bytes and nothing else: it hands each message of the peer to `receive`,
 writes what `next_batch` gives within a deadline, and closes the way `closing` says once
-that is empty.
+that is empty. It may lend a `write_now`, which is called while it waits in `next_batch` and
+nothing is queued: whoever takes bytes at once needs no Trio task to be woken.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
+from attrs import frozen
 
 from ...errors import BadJSON, CommandRefused, ProtocolError
 from ...events import Encoded, encode, join
@@ -40,14 +42,41 @@ from .commands import carry_out, tell_what_holds
 from .limits import Limits
 
 if TYPE_CHECKING:
+    from ..fanout import Batch
     from ..session import Session
 
-__all__ = ["Connection", "Framing"]
+__all__ = ["Connection", "Form", "Framing", "Wrap", "WriteNow", "Writing"]
 
 _log = logging.getLogger(__name__)
 
 Framing: TypeAlias = Callable[[Encoded], bytes]
 """What a message looks like on a transport: `Encoded.websocket` or `Encoded.sse`."""
+
+Wrap: TypeAlias = Callable[[bytes], bytes]
+"""What a transport puts around messages that are written together."""
+
+Form: TypeAlias = tuple[Framing, Wrap | None]
+"""All that makes bytes of messages; equal for all connections that are sent the same bytes."""
+
+WriteNow: TypeAlias = Callable[[bytes], bool]
+"""Takes all of some bytes without waiting, or none of them and says False."""
+
+
+@frozen
+class Writing:
+    """How what is for a peer is written.
+
+    Args:
+        framing: what each message looks like.
+        write_now: for who waits in `next_batch`, where nothing is to be written before; None
+            if that cannot be done without waiting.
+        wrap: put around what is given to `write_now`, or None for nothing.
+    """
+
+    framing: Framing
+    write_now: WriteNow | None = None
+    wrap: Wrap | None = None
+
 
 MAX_BATCH_BYTES = 256 * 1024
 """What is given to be written at once: big enough that joining pays, small enough that a
@@ -68,7 +97,7 @@ class Connection:
         self,
         session: Session,
         principal: Principal,
-        framing: Framing,
+        writing: Writing,
         limits: Limits,
         max_events: int,
     ) -> None:
@@ -76,14 +105,20 @@ class Connection:
         """The peer behind it."""
         self.client.connection = self
         self._session = session
-        self._framing = framing
+        self._form: Form = (writing.framing, writing.wrap)
+        self._write_now = writing.write_now
+        self.number: int = 0
+        """Of what was published in the session, the number of what it is given next."""
         self._max_bytes = limits.log_bytes
         # Bounded by what is counted below: events, and bytes of everything.
         self._send, self._receive = trio.open_memory_channel[Encoded](math.inf)
         self._max_events = max_events
-        self._backlog: deque[Encoded] = deque()
+        self._backlog: list[Encoded] = []
+        self._queued = 0
         self._held_events = 0
         self._held_bytes = 0
+        # Its transport waits for something to write, and there is nothing.
+        self._idle = False
         self._last: Position | None = None
         self._closing: tuple[CloseCode, str] | None = None
         self._closing_event = trio.Event()
@@ -137,7 +172,12 @@ class Connection:
             flush: whether what waits is to be written first.
         """
         if self._closing is None:
+            if flush:
+                self._session.bring(self)
+                if self._closing is not None:
+                    return
             self._closing = (code, shorten_reason(reason))
+            self._idle = False
             self._send.close()
             if not flush:
                 self._backlog.clear()
@@ -153,8 +193,8 @@ class Connection:
 
         Cancellation: safe, nothing is lost.
         """
-        items = await self.next_items()
-        return b"".join([self._framing(each) for each in items])
+        framing, _ = self._form
+        return b"".join(map(framing, await self.next_items()))
 
     async def next_items(self) -> Sequence[Encoded]:
         """As `next_batch`, as messages instead of bytes."""
@@ -163,10 +203,13 @@ class Connection:
             if self._backlog:
                 await trio.lowlevel.checkpoint()
             else:
+                self._idle = not self._queued and self._closing is None
                 try:
                     live.append(await self._receive.receive())
                 except (trio.EndOfChannel, trio.ClosedResourceError):
                     return ()
+                finally:
+                    self._idle = False
             joined = join(self._last, self._take_backlog(), self._take_live(live))
             self._last = joined.last
             if joined.gap:
@@ -183,16 +226,17 @@ class Connection:
             except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
                 break
             size += len(live[-1])
+        self._queued -= len(live)
         self._held_bytes -= sum(map(len, live))
         self._held_events -= sum(each.position is not None for each in live)
         return live
 
     def _take_backlog(self) -> list[Encoded]:
-        taken: list[Encoded] = []
-        size = 0
-        while self._backlog and size < MAX_BATCH_BYTES:
-            taken.append(self._backlog.popleft())
-            size += len(taken[-1])
+        count = size = 0
+        while count < len(self._backlog) and size < MAX_BATCH_BYTES:
+            size += len(self._backlog[count])
+            count += 1
+        taken, self._backlog = self._backlog[:count], self._backlog[count:]
         return taken
 
     def receive(self, text: str | bytes) -> None:
@@ -248,14 +292,30 @@ class Connection:
         self._last = last
 
     def reply(self, event: Event) -> None:
-        """Queue something for this viewer alone."""
+        """Queue something for this viewer alone, after all that was published before."""
+        self._session.bring(self)
         self.offer(encode(event))
+
+    def take(self, batch: Batch) -> None:
+        """Take what was published next: written at once if nothing is in its way."""
+        if (
+            self._idle
+            and self._write_now is not None
+            and batch.size <= MAX_BATCH_BYTES
+            and self._write_now(batch.to_bytes(self._form))
+        ):
+            self._last = batch.last or self._last
+        else:
+            for each in batch.items:
+                self.offer(each)
 
     def offer(self, item: Encoded) -> None:
         """Queue a message; a viewer that holds back too much is closed instead."""
         if self._closing is not None:
             return
+        self._idle = False
         self._send.send_nowait(item)
+        self._queued += 1
         self._held_bytes += len(item)
         self._held_events += item.position is not None
         if self._held_events > self._max_events or self._held_bytes > self._max_bytes:

@@ -116,6 +116,10 @@ class WebSocketStream(BoundedStream):
         """
         await super().send_all(frames)
 
+    def write_now(self, data: bytes) -> bool:
+        """Take whole frames without waiting, or nothing and say False."""
+        return self.opened and not self._close_sent and super().write_now(data)
+
     async def finish(self, last_words: bytes, *, within: float) -> None:
         """Say the last words if a peer can still hear them, and close.
 

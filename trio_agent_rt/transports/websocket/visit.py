@@ -16,6 +16,7 @@ a decision of ours) cancels that scope; `parted` then says the last words that a
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import ssl
@@ -193,6 +194,7 @@ class Visit:
                         create=admitted.chosen,
                         last_position=admitted.last_position,
                         framing=Encoded.websocket,
+                        write_now=stream.write_now,
                     )
                 )
             except ShuttingDown:
@@ -241,6 +243,7 @@ class Visit:
         assert self._websocket is not None
         flushed = trio.Event()
         async with trio.open_nursery() as nursery:
+            stream.pays_back(functools.partial(nursery.start_soon, self._pay_back, stream))
             nursery.start_soon(self._write, stream, connection, flushed)
             nursery.start_soon(self._watch, connection, flushed)
             nursery.start_soon(self._beat, self._websocket, connection)
@@ -274,6 +277,12 @@ class Visit:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._life.cancel()
         flushed.set()
+
+    async def _pay_back(self, stream: WebSocketStream) -> None:
+        try:
+            await stream.send_frames(b"")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._life.cancel()
 
     async def _watch(self, connection: Connection, flushed: trio.Event) -> None:
         """When it is to be closed: let the writer finish, within bounds."""
