@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import trio
 
-__all__ = ["Exchange", "current_exchange", "set_current_exchange"]
+__all__ = ["Exchange", "chunk", "current_exchange", "set_current_exchange"]
 
 _current: contextvars.ContextVar[Exchange] = contextvars.ContextVar("trio_agent_rt_exchange")
 
@@ -20,6 +20,11 @@ def current_exchange() -> Exchange | None:
 def set_current_exchange(exchange: Exchange) -> None:
     """Say which exchange the calling Trio task answers."""
     _current.set(exchange)
+
+
+def chunk(data: bytes) -> bytes:
+    """A piece of a body that is sent in chunks (RFC 9112, 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 class Exchange:
@@ -40,6 +45,8 @@ class Exchange:
         self._on_close: Callable[[], None] | None = None
         self._cut = cut
         self._closing = trio.Event()
+        self._marker: bytes | None = None
+        self._write_now: Callable[[bytes], bool] | None = None
 
     @property
     def streaming(self) -> bool:
@@ -59,6 +66,27 @@ class Exchange:
             self._streaming = True
             self._on_close = on_close
             self._on_streaming()
+
+    def expect(self, marker: bytes) -> None:
+        """Say what the first piece of the stream's body will be, before it is given.
+
+        If exactly that comes to the wire, as one chunk, then nothing stands between the stream
+        and the wire that would change its bytes, and `write_now` may be used from then on.
+        """
+        self._marker = chunk(marker)
+
+    def note_written(self, data: bytes, write_now: Callable[[bytes], bool]) -> None:
+        """Take note of what was written to the wire; `write_now` writes there what follows."""
+        if self._marker is not None and data == self._marker:
+            self._marker = None
+            self._write_now = write_now
+
+    def write_now(self, data: bytes) -> bool:
+        """Take whole chunks of the body without waiting, or nothing and say False.
+
+        To be called only while the stream's next piece is being waited for.
+        """
+        return self._write_now is not None and self._write_now(data)
 
     @property
     def closing(self) -> bool:

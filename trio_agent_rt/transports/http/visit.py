@@ -187,6 +187,7 @@ class HTTPVisit:
 
     async def _speak_http(self, stream: BoundedStream) -> None:
         async with trio.open_nursery() as answers:
+            stream.pays_back(lambda: answers.start_soon(self._write, b""))
             protocol = self._protocol = HTTPProtocol(
                 self._service,
                 self._inlet,
@@ -292,6 +293,8 @@ class HTTPVisit:
         assert self._stream is not None
         try:
             await self._stream.send_all(data)
+            if self._exchange is not None:
+                self._exchange.note_written(data, self._stream.write_now)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
             _log.debug("%s: cut: %s", self, broken)
             self._life.cancel()

@@ -204,7 +204,9 @@ class _Resources:
             # Nothing is to be asked for behind a stream.
             response.headers["Connection"] = "close"
         if asked.method != "HEAD":
-            response.response = EventStreamBody(self._realtime, admitted, framing, exchange)
+            response.response = EventStreamBody(
+                self._realtime, admitted, framing, exchange, response
+            )
             response.timeout = None  # Quart cuts what takes more than 60 s otherwise
         return response
 

@@ -11,16 +11,19 @@ detached at once whatever ended the stream, and nothing hangs on a garbage colle
 from __future__ import annotations
 
 import random
+import weakref
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import trio
+from quart import Response
 from quart.wrappers.response import ResponseBody
 
 from ...errors import CommandRefused
 from ...protocol import CloseCode, sse_comment, sse_retry
 from ...realtime import Connection, Framing
+from ..http import chunk
 
 if TYPE_CHECKING:
     from ...realtime import RealtimeAgent
@@ -41,6 +44,8 @@ class EventStreamBody(ResponseBody):
         admitted: who is let in, to what.
         framing: what an event looks like.
         exchange: of our own server, to be told when it ends; None under another one.
+        carrier: the response that this is the body of. If an application has put something
+            around it, then everything goes through that.
     """
 
     def __init__(
@@ -49,9 +54,11 @@ class EventStreamBody(ResponseBody):
         admitted: Admitted,
         framing: Framing,
         exchange: Exchange | None,
+        carrier: Response,
     ) -> None:
         self._realtime = realtime
         self._exchange = exchange
+        self._carrier: Response = weakref.proxy(carrier)
         self._admitted = admitted
         self._framing = framing
         self._stack = AsyncExitStack()
@@ -68,6 +75,8 @@ class EventStreamBody(ResponseBody):
             self._connection = await self._stack.enter_async_context(
                 self._realtime.connect(
                     framing=self._framing,
+                    write_now=None if self._exchange is None else self._exchange.write_now,
+                    wrap=chunk,
                     principal=admitted.principal,
                     session_id=admitted.session_id,
                     last_position=admitted.last_position,
@@ -99,7 +108,10 @@ class EventStreamBody(ResponseBody):
             raise StopAsyncIteration
         if not self._begun:
             self._begun = True
-            return sse_comment("welcome") + sse_retry(random.randint(*_RETRY))
+            preamble = sse_comment("welcome") + sse_retry(random.randint(*_RETRY))
+            if self._exchange is not None and self._carrier.response is self:
+                self._exchange.expect(preamble)
+            return preamble
         batch = b"" if self._connection is None else await self._next_batch(self._connection)
         if batch:
             return batch

@@ -16,7 +16,6 @@ a decision of ours) cancels that scope; `parted` then says the last words that a
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import math
 import ssl
@@ -243,7 +242,7 @@ class Visit:
         assert self._websocket is not None
         flushed = trio.Event()
         async with trio.open_nursery() as nursery:
-            stream.pays_back(functools.partial(nursery.start_soon, self._pay_back, stream))
+            stream.pays_back(lambda: nursery.start_soon(self._pay_back, stream))
             nursery.start_soon(self._write, stream, connection, flushed)
             nursery.start_soon(self._watch, connection, flushed)
             nursery.start_soon(self._beat, self._websocket, connection)
