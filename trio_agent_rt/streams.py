@@ -105,6 +105,16 @@ class BoundedStream(trio.abc.Stream):
             self._on_owing()
         return True
 
+    @property
+    def owes(self) -> bool:
+        """Whether some of what `write_now` took is still to be written."""
+        return bool(self._owed)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written, or owed."""
+        return bool(self._owed) or self._lock.locked()
+
     def pays_back(self, start: Callable[[], None]) -> None:
         """Have `start` called whenever something is owed: it has `send_all(b"")` called."""
         self._on_owing = start

@@ -2,7 +2,7 @@
 
 from .access import ANONYMOUS, Action, Authorize, Principal, SessionInfo, Tickets
 from .follower import Follower
-from .peers import COMMAND_BYTES, Connection, Framing, Inquiry, Limits, RateLimit, Wrap, WriteNow
+from .peers import COMMAND_BYTES, Connection, Framing, Inquiry, Limits, RateLimit, Writing
 from .server import RealtimeAgent
 from .session import BusyPolicy, Session
 from .supervisor import Phase
@@ -29,6 +29,5 @@ __all__ = [
     "Session",
     "SessionInfo",
     "Tickets",
-    "Wrap",
-    "WriteNow",
+    "Writing",
 ]

@@ -26,7 +26,7 @@ from ..protocol import (
 from .access import ANONYMOUS, Authorize, Principal, Tickets
 from .checks import check_at_least, check_choice, check_counts, says_something
 from .fanout import Flusher
-from .peers import Connection, Framing, Inquiry, Limits, Wrap, WriteNow, Writing
+from .peers import Connection, Framing, Inquiry, Limits, Writing
 from .peers.commands import carry_out
 from .registry import SessionRegistry
 from .session import BusyPolicy, Session
@@ -279,9 +279,7 @@ class RealtimeAgent:
     async def connect(
         self,
         *,
-        framing: Framing,
-        write_now: WriteNow | None = None,
-        wrap: Wrap | None = None,
+        framing: Framing | Writing,
         principal: Principal = ANONYMOUS,
         session_id: str | None = None,
         last_position: str | None = None,
@@ -290,10 +288,8 @@ class RealtimeAgent:
         """A viewer of a session, attached until the `async with` is left.
 
         Args:
-            framing: what a message looks like on the transport.
-            write_now: takes all that it is given without waiting, or nothing and says False;
-                called only while the transport waits in `Connection.next_batch`. Or None.
-            wrap: put around what `write_now` is given, or None.
+            framing: what a message looks like on the transport; or a `Writing`, where it can
+                write without waiting, or does not wait for what is to be written.
             principal: whoever is behind it.
             session_id: the session to attach to; None for the one that `last_position`
                 is of, or else a new private one.
@@ -315,7 +311,7 @@ class RealtimeAgent:
             session = self._registry.open(owner, session_id, room=create)
         connection = session.attach(
             principal,
-            Writing(framing, write_now if self.direct_writes else None, wrap),
+            self._writing(framing),
             position,
             fresh=fresh and not last_position,
             resuming=bool(last_position),
@@ -326,6 +322,10 @@ class RealtimeAgent:
         finally:
             session.detach(connection)
             self._registry.went(connection.client)
+
+    def _writing(self, framing: Framing | Writing) -> Writing:
+        writing = framing if isinstance(framing, Writing) else Writing(framing)
+        return writing if self.direct_writes else evolve(writing, write_now=None)
 
     def check_connect(
         self,

@@ -142,23 +142,20 @@ class Request:
 
 
 def read_request(
-    head: bytes, *, remote_host: str = "", remote_port: int = 0, secure: bool = False
+    event: h11.Request, *, remote_host: str = "", remote_port: int = 0, secure: bool = False
 ) -> Request:
-    """The request that `head` begins with.
+    """A request whose head has been read.
 
     Raises:
-        ConnectionRejected: (400) when it is no whole HTTP request.
+        ConnectionRejected: (400) when its target cannot be read.
     """
-    parser = h11.Connection(h11.SERVER)
-    try:
-        parser.receive_data(head)
-        event = parser.next_event()
-        if not isinstance(event, h11.Request):
-            raise ConnectionRejected(400, "This is not a whole HTTP request.")
-        path, _, query = event.target.decode("ascii").partition("?")
-        fields = urllib.parse.parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
-    except (h11.RemoteProtocolError, ValueError):
-        raise ConnectionRejected(400, "This is not an HTTP request.") from None
+    path, _, query = event.target.decode("ascii").partition("?")
+    fields: list[tuple[str, str]] = []
+    if query:
+        try:
+            fields = urllib.parse.parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
+        except ValueError:
+            raise ConnectionRejected(400, "This is not an HTTP request.") from None
     headers = Headers(
         (name.decode("ascii"), value.decode("latin-1")) for name, value in event.headers
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import trio
@@ -72,15 +72,20 @@ class Visitors:
     Args:
         receive: makes the visit of a peer that has just connected; given its connection
             and what to call when it has proven itself. Opens nothing and waits for nothing.
+        beside: what runs for all of them while they are served, or None.
     """
 
     def __init__(
         self,
         realtime: RealtimeAgent,
         receive: Callable[[trio.abc.Stream, NoteProven], Visit],
+        *,
+        beside: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._realtime = realtime
         self._receive = receive
+        self._beside = beside
+        self._beside_scope = trio.CancelScope()
         # In the order of their coming, or of their being waited for again.
         self._present: dict[Visit, None] = {}
         self._unproven: dict[Visit, None] = {}
@@ -103,6 +108,7 @@ class Visitors:
         """
         with Ungrouping():
             async with trio.open_nursery() as visits:
+                visits.start_soon(self._run_beside)
                 try:
                     async with trio.open_nursery() as accepting:
                         serve = functools.partial(
@@ -123,6 +129,12 @@ class Visitors:
                             await self.see_out()
                     finally:  # also when Ctrl-C comes here: nothing else ends them
                         self._cut_all()
+                        self._beside_scope.cancel()
+
+    async def _run_beside(self) -> None:
+        with self._beside_scope:
+            if self._beside is not None:
+                await self._beside()
 
     async def welcome(self, transport: trio.abc.Stream) -> None:
         """Serve a peer that has just connected. Nothing it does gets out of here."""

@@ -62,7 +62,10 @@ def types(blocks: list[Block]) -> list[str]:
 
 
 async def test_who_is_overtaken_is_told_to_come_again_and_resumes() -> None:
-    async with serving(linger=5, of_agent={"buffer_size": 5, "direct_writes": False}) as (realtime, address):
+    async with serving(linger=5, of_agent={"buffer_size": 5, "direct_writes": False}) as (
+        realtime,
+        address,
+    ):
         with trio.fail_after(5):
             async with open_stream(address) as stream:
                 _, session = await started(stream)

@@ -88,8 +88,7 @@ async def until_served(address: WebSocketAddress) -> None:
     while True:
         async with open_peer(address) as peer:
             await peer.shake_hands()
-            first = await peer.stream.receive_some()
-            if first[:1] == b"\x81":
+            if (await peer.some())[:1] == b"\x81":
                 return
 
 
@@ -181,6 +180,12 @@ class RawPeer:
             self._held += data
         head, _, self._held = self._held.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
+
+    async def some(self) -> bytes:
+        """What has come behind the handshake, or comes next."""
+        if not self._held:
+            self._held = bytes(await self.stream.receive_some())
+        return self._held
 
     async def frames(self, *, until: int = CLOSE) -> list[Frame]:
         """What the server sends, up to the first frame of that opcode."""

@@ -64,18 +64,26 @@ WriteNow: TypeAlias = Callable[[bytes], bool]
 
 @frozen
 class Writing:
-    """How what is for a peer is written.
+    """How what is for a peer is written, for a transport that does more than wait for it.
+
+    A transport takes what is queued by `next_batch`, which waits, in a Trio task that does
+    nothing else; or by `batch_nowait`, in one that is started by `wake` and ends when there
+    is nothing more: for viewers who keep up there is none then.
 
     Args:
         framing: what each message looks like.
-        write_now: for who waits in `next_batch`, where nothing is to be written before; None
-            if that cannot be done without waiting.
+        write_now: for who waits in `next_batch`, or was given nothing by `batch_nowait` last;
+            None if nothing can be written without waiting.
         wrap: put around what is given to `write_now`, or None for nothing.
+        wake: called when something is queued after `batch_nowait` had nothing.
+        on_closing: called when it is to be closed, with whether nothing waits to be written.
     """
 
     framing: Framing
     write_now: WriteNow | None = None
     wrap: Wrap | None = None
+    wake: Callable[[], None] = lambda: None
+    on_closing: Callable[[bool], None] = lambda drained: None
 
 
 MAX_BATCH_BYTES = 256 * 1024
@@ -106,6 +114,7 @@ class Connection:
         self.client.connection = self
         self._session = session
         self._form: Form = (writing.framing, writing.wrap)
+        self._writing = writing
         self._write_now = writing.write_now
         self.number: int = 0
         """Of what was published in the session, the number of what it is given next."""
@@ -160,9 +169,10 @@ class Connection:
         with trio.move_on_at(self.principal.deadline()):
             await self._closing_event.wait()
         if self._closing is None:
-            self._expire()
+            self.expire()
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Have it closed because its principal's time is over."""
         self.close(CloseCode.NOT_AUTHORISED, "the authorisation has expired", flush=False)
 
     def close(self, code: CloseCode, reason: str = "", *, flush: bool = True) -> None:
@@ -177,12 +187,14 @@ class Connection:
                 if self._closing is not None:
                     return
             self._closing = (code, shorten_reason(reason))
-            self._idle = False
+            drained, self._idle = self._idle or not flush, False
             self._send.close()
             if not flush:
                 self._backlog.clear()
                 self._receive.close()
+                self._queued = 0
             self._closing_event.set()
+            self._writing.on_closing(drained)
 
     async def next_batch(self) -> bytes:
         """All that waits to be written, framed and joined; waits for something to write.
@@ -195,6 +207,20 @@ class Connection:
         """
         framing, _ = self._form
         return b"".join(map(framing, await self.next_items()))
+
+    @property
+    def has_queued(self) -> bool:
+        """Whether something waits to be taken."""
+        return bool(self._backlog) or self._queued > 0
+
+    def batch_nowait(self) -> bytes:
+        """As `next_batch`, or empty if nothing waits now; see `Writing`."""
+        while self.has_queued:
+            if items := self._take_next([]):
+                framing, _ = self._form
+                return b"".join(map(framing, items))
+        self._idle = self._closing is None
+        return b""
 
     async def next_items(self) -> Sequence[Encoded]:
         """As `next_batch`, as messages instead of bytes."""
@@ -210,12 +236,15 @@ class Connection:
                     return ()
                 finally:
                     self._idle = False
-            joined = join(self._last, self._take_backlog(), self._take_live(live))
-            self._last = joined.last
-            if joined.gap:
-                self.close(CloseCode.TOO_SLOW, "events were lost on the way; resume", flush=False)
-            if joined.items:
-                return joined.items
+            if items := self._take_next(live):
+                return items
+
+    def _take_next(self, live: list[Encoded]) -> Sequence[Encoded]:
+        joined = join(self._last, self._take_backlog(), self._take_live(live))
+        self._last = joined.last
+        if joined.gap:
+            self.close(CloseCode.TOO_SLOW, "events were lost on the way; resume", flush=False)
+        return joined.items
 
     def _take_live(self, live: list[Encoded]) -> list[Encoded]:
         """`live` and what else waits, up to a batch."""
@@ -248,7 +277,7 @@ class Connection:
         if self._closing is not None:
             return
         if self.principal.expired:
-            self._expire()
+            self.expire()
             return
         if not self.client.may_send(len(text)):
             self.reply(CommandFailed(message="too many commands", code="rate_limited"))
@@ -313,9 +342,11 @@ class Connection:
         """Queue a message; a viewer that holds back too much is closed instead."""
         if self._closing is not None:
             return
-        self._idle = False
         self._send.send_nowait(item)
         self._queued += 1
+        if self._idle:
+            self._idle = False
+            self._writing.wake()
         self._held_bytes += len(item)
         self._held_events += item.position is not None
         if self._held_events > self._max_events or self._held_bytes > self._max_bytes:

@@ -22,7 +22,7 @@ from quart.wrappers.response import ResponseBody
 
 from ...errors import CommandRefused
 from ...protocol import CloseCode, sse_comment, sse_retry
-from ...realtime import Connection, Framing
+from ...realtime import Connection, Framing, Writing
 from ..http import chunk
 
 if TYPE_CHECKING:
@@ -74,9 +74,11 @@ class EventStreamBody(ResponseBody):
         try:
             self._connection = await self._stack.enter_async_context(
                 self._realtime.connect(
-                    framing=self._framing,
-                    write_now=None if self._exchange is None else self._exchange.write_now,
-                    wrap=chunk,
+                    framing=Writing(
+                        self._framing,
+                        None if self._exchange is None else self._exchange.write_now,
+                        chunk,
+                    ),
                     principal=admitted.principal,
                     session_id=admitted.session_id,
                     last_position=admitted.last_position,

@@ -11,32 +11,32 @@
 Everything up to `parted` happens inside one cancel scope, which has the handshake's
 deadline until the peer is let in. Whatever ends the connection (the peer, a deadline,
 a decision of ours) cancels that scope; `parted` then says the last words that are owed.
+
+One Trio task reads, and that is all there is while the peer keeps up; another one writes
+what cannot be written at once, and is gone when that is done.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import math
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import h11
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    WebSocketConnection,
-    WebSocketRequest,
-    wrap_server_stream,
-)
 
 from ...errors import ConnectionRejected, ShuttingDown, TooManyConnections, UnknownSession
 from ...events import Encoded
 from ...protocol import CloseCode, websocket_close_frame
-from ..admission import Admission, report
+from ...realtime import Writing
+from ..admission import Admission, Admitted, report
 from ..listeners import is_loopback
-from ..request import SUBPROTOCOL, Request, http_response, read_request
+from ..request import Request, http_response, read_request
 from ..visitors import endpoints_of
+from .engine import WebSocketEngine
+from .handshake import Handshake
+from .pulse import Pulse
 from .stream import WebSocketStream
 
 if TYPE_CHECKING:
@@ -46,15 +46,9 @@ __all__ = ["Visit"]
 
 _log = logging.getLogger(__name__)
 
-# trio-websocket parses what it received in one go, some 10 µs a frame, while everybody else
-# waits: this holds 300 of the smallest frames.
-_RECEIVE_BYTES = 2048
+_PING = bytes((0x89, 0))
 
-_NOT_WEBSOCKET = ConnectionRejected(
-    426,
-    "This address speaks WebSocket only.",
-    {"Upgrade": "websocket", "Connection": "Upgrade, close", "Sec-WebSocket-Version": "13"},
-)
+_NOT_WHOLE = ConnectionRejected(400, "This is not a whole HTTP request.")
 _TOO_LATE = ConnectionRejected(408, "The handshake took too long.")
 _UNDECIDED = ConnectionRejected(503, "The server did not decide in time.", {"Retry-After": "1"})
 
@@ -67,6 +61,7 @@ class Visit:
         transport: the connection, just accepted: TCP, or what else carries bytes.
         path: of the one resource there is.
         ssl_context: for TLS, or None for none.
+        pulse: asks whether it is still there.
         on_admitted: called once when the peer is let in.
     """
 
@@ -78,6 +73,7 @@ class Visit:
         *,
         path: str,
         ssl_context: ssl.SSLContext | None,
+        pulse: Pulse,
         on_admitted: Callable[[], None],
     ) -> None:
         self._realtime = realtime
@@ -86,15 +82,19 @@ class Visit:
         self._path = path
         self._ssl_context = ssl_context
         self._transport = transport
+        self._pulse = pulse
         self._on_admitted = on_admitted
         self._remote, self._local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for a close frame.
         self._whole = trio.CancelScope(shield=True)
         deadline = trio.current_time() + self._limits.handshake_timeout
         self._life = trio.CancelScope(deadline=deadline)
+        self._handshake: Handshake | None = None
         self._stream: WebSocketStream | None = None
-        self._websocket: WebSocketConnection | None = None
+        self._engine: WebSocketEngine | None = None
         self._connection: Connection | None = None
+        self._nursery: trio.Nursery | None = None
+        self._writes = False
         self._refusal: ConnectionRejected | None = None
         self._goodbye: tuple[CloseCode, str] | None = None
 
@@ -137,88 +137,79 @@ class Visit:
         return secured
 
     async def _speak_websocket(self, transport: trio.abc.Stream) -> None:
-        limits = self._limits
+        """Serve it, where a mistake of ours costs this connection and no other."""
         stream = self._stream = WebSocketStream(
             transport,
-            write_timeout=limits.write_timeout,
-            on_end=self._note_end,
+            write_timeout=self._limits.write_timeout,
+            on_sign=lambda: self._pulse.note_sign(self),
         )
         try:
-            async with trio.open_nursery() as library:
-                request = await wrap_server_stream(
-                    library,
-                    stream,
-                    max_message_size=limits.max_message_bytes,
-                    receive_buffer_size=_RECEIVE_BYTES,
-                )
-                await self._answer_for(stream, request)
-                library.cancel_scope.cancel()
+            try:
+                await self._welcome(stream)
+            except trio.BrokenResourceError as broken:
+                _log.debug("%s: gone: %s", self, broken)
         except* Exception as group:
-            # All that is left in that nursery is trio-websocket's reader: the peer sent
-            # something that it does not survive. Of some errors the text is what was sent,
-            # which can be a token.
-            kinds = ", ".join(type(each).__name__ for each in group.exceptions)
-            _log.debug("%s: sent what cannot be read: %s", self, kinds)
-            self._say_goodbye(CloseCode.PROTOCOL_VIOLATED, "this cannot be read")
+            self._fail(group)
 
-    def _note_end(self) -> None:
-        """Nothing more comes. Once served, what has come is still to be read."""
-        if self._stream is None or not self._stream.opened:
-            self._life.cancel()
+    def _fail(self, mistake: Exception) -> None:
+        reference = report(f"{self}: the connection failed", mistake)
+        self._refuse(ConnectionRejected(500, f"Internal error, reference {reference}."))
+        self._say_goodbye(CloseCode.INTERNAL_ERROR, f"internal error, reference {reference}")
+        self._life.cancel()
 
-    async def _answer_for(self, stream: WebSocketStream, request: WebSocketRequest) -> None:
-        """`_welcome`, where a mistake of ours costs this connection and no other."""
+    async def _welcome(self, stream: WebSocketStream) -> None:
+        handshake = self._handshake = Handshake()
         try:
-            await self._welcome(stream, request)
-        except* Exception as group:
-            reference = report(f"{self}: the connection failed", group)
-            self._refuse(ConnectionRejected(500, f"Internal error, reference {reference}."))
-            self._say_goodbye(CloseCode.INTERNAL_ERROR, f"internal error, reference {reference}")
-
-    async def _welcome(self, stream: WebSocketStream, request: WebSocketRequest) -> None:
-        try:
-            asked = self._read_request(stream)
+            asked = self._read_request(await self._receive_request(stream, handshake))
             self._refusal = _UNDECIDED
-            admitted = await self._admission.admit(asked, loopback=is_loopback(self._local[0]))
+            admitted = await self._admit(stream, handshake, asked)
         except ConnectionRejected as rejected:
             self._refuse(rejected)
-            _log.info("%s: refused: %s", self, rejected)
+            if handshake.begun:
+                _log.info("%s: refused: %s", self, rejected)
             return
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                connection = await stack.enter_async_context(
-                    self._realtime.connect(
-                        principal=admitted.principal,
-                        session_id=admitted.session_id,
-                        create=admitted.chosen,
-                        last_position=admitted.last_position,
-                        framing=Encoded.websocket,
-                        write_now=stream.write_now,
-                    )
-                )
-            except ShuttingDown:
-                self._refuse(_shutting_down())
-            except UnknownSession as unknown:
-                self._say_goodbye(CloseCode.SESSION_UNKNOWN, str(unknown))
-                await self._let_in(stream, request)
-            except TooManyConnections as full:
-                _log.warning("%s: refused: %s", self, full)
-                self._say_goodbye(CloseCode.TRY_AGAIN_LATER, str(full))
-                await self._let_in(stream, request)
-            else:
+        # As long as it is open, neither a parser nor what it was asked with is kept.
+        answer, early = handshake.answer(asked), handshake.early
+        del asked, handshake
+        attaching = self._realtime.connect(
+            framing=Writing(
+                Encoded.websocket,
+                stream.write_now,
+                wake=self._wake,
+                on_closing=self._note_closing,
+            ),
+            principal=admitted.principal,
+            session_id=admitted.session_id,
+            create=admitted.chosen,
+            last_position=admitted.last_position,
+        )
+        try:
+            async with attaching as connection:
                 self._connection = connection
-                if await self._let_in(stream, request):
-                    self._life.deadline = math.inf
-                    self._on_admitted()
-                    try:
-                        await self._serve(stream, connection)
-                    finally:
-                        self._note_how_it_ended(stream, connection)
+                try:
+                    await self._serve(stream, connection, answer, early)
+                finally:
+                    self._note_how_it_ended(stream, connection)
+        except ShuttingDown:
+            self._refuse(_shutting_down())
+        except UnknownSession as unknown:
+            self._say_goodbye(CloseCode.SESSION_UNKNOWN, str(unknown))
+            await stream.open(answer)
+        except TooManyConnections as full:
+            _log.warning("%s: refused: %s", self, full)
+            self._say_goodbye(CloseCode.TRY_AGAIN_LATER, str(full))
+            await stream.open(answer)
 
-    def _read_request(self, stream: WebSocketStream) -> Request:
+    async def _receive_request(self, stream: WebSocketStream, handshake: Handshake) -> h11.Request:
+        event: h11.Request | None = None
+        while event is None:
+            event = handshake.receive(await stream.receive_some())
+        return event
+
+    def _read_request(self, event: h11.Request) -> Request:
         host, port = self._remote
         asked = read_request(
-            bytes(stream.head),
+            event,
             remote_host=host,
             remote_port=port,
             secure=self._ssl_context is not None,
@@ -227,88 +218,145 @@ class Visit:
             raise ConnectionRejected(404, f"There is nothing here; try {self._path}")
         return asked
 
-    async def _let_in(self, stream: WebSocketStream, request: WebSocketRequest) -> bool:
-        """Finish the handshake; False if the peer is gone."""
-        stream.open()
-        try:
-            # A browser that has proposed some goes away if none is taken; never a token.
-            echoed = SUBPROTOCOL if SUBPROTOCOL in request.proposed_subprotocols else None
-            self._websocket = await request.accept(subprotocol=echoed)
-        except ConnectionClosed:
-            return False
-        return True
-
-    async def _serve(self, stream: WebSocketStream, connection: Connection) -> None:
-        assert self._websocket is not None
-        flushed = trio.Event()
+    async def _admit(
+        self, stream: WebSocketStream, handshake: Handshake, asked: Request
+    ) -> Admitted:
+        loopback = is_loopback(self._local[0])
+        if self._admission.authenticate is None:
+            return await self._admission.admit(asked, loopback=loopback)
+        found: Admitted | ConnectionRejected | None = None
         async with trio.open_nursery() as nursery:
-            stream.pays_back(lambda: nursery.start_soon(self._pay_back, stream))
-            nursery.start_soon(self._write, stream, connection, flushed)
-            nursery.start_soon(self._watch, connection, flushed)
-            nursery.start_soon(self._beat, self._websocket, connection)
-            await self._read(self._websocket, connection)
-            nursery.cancel_scope.cancel()
-
-    async def _read(self, websocket: WebSocketConnection, connection: Connection) -> None:
-        """Take whatever comes, always: trio-websocket sees no ping while a message waits."""
-        limit = self._limits.max_message_bytes
-        while True:
+            nursery.start_soon(self._watch_meanwhile, stream, handshake)
             try:
-                message = await websocket.get_message()
-            except ConnectionClosed:
-                return
-            if isinstance(message, bytes):
-                connection.close(CloseCode.UNSUPPORTED_DATA, "text frames only")
-                continue
-            # trio-websocket's limit counts characters.
-            size = len(message) if message.isascii() else len(message.encode())
-            if size > limit:
-                connection.close(CloseCode.MESSAGE_TOO_BIG, f"at most {limit} bytes")
-            elif connection.closing is None:
-                connection.receive(message)
+                found = await self._admission.admit(asked, loopback=loopback)
+            except ConnectionRejected as rejected:
+                found = rejected
+            nursery.cancel_scope.cancel()
+        assert found is not None
+        if isinstance(found, ConnectionRejected):
+            raise found
+        return found
 
-    async def _write(
-        self, stream: WebSocketStream, connection: Connection, flushed: trio.Event
-    ) -> None:
+    async def _watch_meanwhile(self, stream: WebSocketStream, handshake: Handshake) -> None:
+        """Notice when the peer leaves while somebody decides about it."""
         try:
-            while batch := await connection.next_batch():
-                await stream.send_frames(batch)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._life.cancel()
-        flushed.set()
-
-    async def _pay_back(self, stream: WebSocketStream) -> None:
-        try:
-            await stream.send_frames(b"")
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._life.cancel()
-
-    async def _watch(self, connection: Connection, flushed: trio.Event) -> None:
-        """When it is to be closed: let the writer finish, within bounds."""
-        await connection.wait_closing()
-        with trio.move_on_after(self._limits.close_timeout):
-            await flushed.wait()
+            while data := await stream.receive_some():
+                handshake.receive_early(data)
+        except ConnectionRejected as rejected:
+            self._refuse(rejected)
+        except trio.BrokenResourceError:
+            pass
         self._life.cancel()
 
-    async def _beat(self, websocket: WebSocketConnection, connection: Connection) -> None:
-        """Ask now and then whether the peer is still there."""
-        while True:
-            await trio.sleep(self._limits.heartbeat_interval)
-            answered = False
-            with trio.move_on_after(self._limits.heartbeat_timeout):
-                try:
-                    await websocket.ping()
-                except ConnectionClosed:
-                    return
-                answered = True
-            if not answered:
-                connection.close(CloseCode.HEARTBEAT_MISSED, "a ping was not answered", flush=False)
-                return
+    async def _serve(
+        self, stream: WebSocketStream, connection: Connection, answer: bytes, early: bytes
+    ) -> None:
+        self._handshake = None
+        self._life.deadline = connection.principal.deadline()
+        self._on_admitted()
+        await stream.open(answer + connection.batch_nowait())
+        stream.spend(early)
+        engine = self._engine = WebSocketEngine(
+            stream,
+            early,
+            max_message_bytes=self._limits.max_message_bytes,
+            on_message=self._take,
+        )
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            stream.pays_back(self._wake)
+            if connection.has_queued:
+                self._wake()
+            else:
+                connection.batch_nowait()  # from now on it may be written to
+            self._pulse.add(self)
+            try:
+                await self._read(engine)
+            finally:
+                self._pulse.remove(self)
+            nursery.cancel_scope.cancel()
+
+    async def _read(self, engine: WebSocketEngine) -> None:
+        try:
+            await engine.run()
+        except Exception as wrong:
+            # Of some errors the text is what was sent, which can be a token.
+            _log.debug("%s: sent what cannot be read: %s", self, type(wrong).__name__)
+            self._say_goodbye(CloseCode.PROTOCOL_VIOLATED, "this cannot be read")
+
+    def _take(self, message: str | None, too_long: bool) -> None:
+        connection = self._connection
+        assert connection is not None
+        try:
+            if message is not None:
+                connection.receive(message)
+            elif too_long:
+                limit = self._limits.max_message_bytes
+                connection.close(CloseCode.MESSAGE_TOO_BIG, f"at most {limit} bytes")
+            else:
+                connection.close(CloseCode.UNSUPPORTED_DATA, "text frames only")
+        except Exception as wrong:
+            self._fail(wrong)
+
+    def _wake(self) -> None:
+        """Something is to be written that could not be at once."""
+        assert self._nursery is not None
+        assert self._stream is not None
+        assert self._connection is not None
+        if not self._writes:
+            self._writes = True
+            self._nursery.start_soon(self._write, self._stream, self._connection)
+
+    async def _write(self, stream: WebSocketStream, connection: Connection) -> None:
+        """Write what is owed, and all that is queued."""
+        try:
+            batch = b""
+            while stream.owes or (batch := connection.batch_nowait()):
+                await stream.send_frames(batch)
+                batch = b""
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._life.cancel()
+        self._writes = False
+        if connection.closing is not None:
+            self._life.cancel()
+
+    def _note_closing(self, drained: bool) -> None:
+        """It is to be closed: when all is written, within bounds."""
+        if drained:
+            self._life.cancel()
+        else:
+            until = trio.current_time() + self._limits.close_timeout
+            self._life.deadline = min(self._life.deadline, until)
+
+    def ping(self) -> bool:
+        """Ask the peer whether it is still there; see `Pulse`."""
+        stream, nursery = self._stream, self._nursery
+        assert stream is not None
+        assert nursery is not None
+        if stream.busy:
+            return False  # what is being written has a deadline, and tells as much
+        if not stream.write_now(_PING):
+            nursery.start_soon(self._send_ping, stream)
+        return True
+
+    async def _send_ping(self, stream: WebSocketStream) -> None:
+        try:
+            await stream.send_frames(_PING)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._life.cancel()
+
+    def note_silence(self) -> None:
+        """It was asked, and nothing came."""
+        if self._connection is not None:
+            why = "a ping was not answered"
+            self._connection.close(CloseCode.HEARTBEAT_MISSED, why, flush=False)
 
     def _note_how_it_ended(self, stream: WebSocketStream, connection: Connection) -> None:
         if stream.torn:
             _log.info("%s: cut in the middle of a write: it did not take it, or left", self)
             connection.close(CloseCode.TOO_SLOW, "did not take what was written", flush=False)
+        elif connection.closing is None and trio.current_time() >= self._life.deadline:
+            connection.expire()
         if connection.closing is not None:
             self._say_goodbye(*connection.closing)
 
@@ -330,9 +378,10 @@ class Visit:
         if stream.opened:
             goodbye = self._farewell(stream)
             return b"" if goodbye is None else websocket_close_frame(*goodbye)
-        if not stream.head:
+        if self._handshake is None or not self._handshake.begun:
             return b""
-        return http_response(self._refusal or self._early_refusal(stream))
+        too_late = self._life.deadline <= trio.current_time()
+        return http_response(self._refusal or (_TOO_LATE if too_late else _NOT_WHOLE))
 
     def _farewell(self, stream: WebSocketStream) -> tuple[CloseCode, str] | None:
         """The close frame that is owed, if none was sent yet."""
@@ -340,24 +389,12 @@ class Visit:
             return self._goodbye
         if stream.flooded:
             return CloseCode.PROTOCOL_VIOLATED, "too many frames"
-        closed = self._websocket.closed if self._websocket is not None else None
+        closed = self._engine.closed if self._engine is not None else None
         if closed is not None and closed.code == CloseCode.INVALID_DATA:
             return CloseCode.INVALID_DATA, closed.reason or ""
         if closed is not None and closed.code == 1002:
             return CloseCode.PROTOCOL_VIOLATED, closed.reason or ""
         return None
-
-    def _early_refusal(self, stream: WebSocketStream) -> ConnectionRejected:
-        """What is said to a peer that never got as far as a decision."""
-        if stream.flooded:
-            return ConnectionRejected(431, "That is too much for a handshake.")
-        if self._life.deadline <= trio.current_time():
-            return _TOO_LATE
-        try:
-            read_request(bytes(stream.head))
-        except ConnectionRejected as not_http:
-            return not_http
-        return _NOT_WEBSOCKET
 
 
 def _shutting_down() -> ConnectionRejected:

@@ -1,0 +1,111 @@
+"""trio-websocket, for a peer that has been let in, in the Trio task that reads.
+
+As it is, trio-websocket parses the handshake itself, reads in a Trio task of its own, and
+hands on each message to another one. For viewers, who hardly ever say something, that is
+most of what a connection holds and costs. So it begins here behind the handshake, reads in
+the Trio task of whoever runs it, and gives each message to a callback.
+
+This uses names of trio-websocket that are not its public ones: `_reader_task` and
+`_handle_message_event`. `tests/transports/websocket/test_engine.py` says so when they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+import trio
+import wsproto
+from trio_websocket import WebSocketConnection
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.events import BytesMessage, Event, TextMessage
+
+__all__ = ["WebSocketEngine"]
+
+# What is received is parsed in one go, some 10 µs a frame, while everybody else waits: this
+# holds 300 of the smallest frames.
+_RECEIVE_BYTES = 2048
+
+
+class _Opened(wsproto.WSConnection):
+    """wsproto behind the handshake, without the HTTP parser that it would keep.
+
+    Args:
+        early: what the peer has sent already.
+    """
+
+    def __init__(self, early: bytes) -> None:
+        self.client = False
+        self.connection = Connection(ConnectionType.SERVER, trailing_data=early)
+
+    @property
+    def state(self) -> ConnectionState:
+        return self._open.state
+
+    @property
+    def _open(self) -> Connection:
+        assert self.connection is not None
+        return self.connection
+
+    def send(self, event: Event) -> bytes:
+        return self._open.send(event)
+
+    def receive_data(self, data: bytes | None) -> None:
+        self._open.receive_data(data)
+
+    def events(self) -> Generator[Event, None, None]:
+        return self._open.events()
+
+
+class WebSocketEngine(WebSocketConnection):
+    """Reads, answers pings and closes, and gives whole messages to `on_message`.
+
+    Args:
+        stream: what it reads from, and writes its answers to.
+        early: what the peer has sent behind its handshake.
+        max_message_bytes: what is longer is not collected.
+        on_message: called with the text of each message, or with None for what is none:
+            a binary message, or, if its second argument is true, one that is too long.
+    """
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        early: bytes,
+        *,
+        max_message_bytes: int,
+        on_message: Callable[[str | None, bool], None],
+    ) -> None:
+        super().__init__(stream, _Opened(early), receive_buffer_size=_RECEIVE_BYTES)
+        self._max_bytes = max_message_bytes
+        self._on_message = on_message
+        self._parts: list[str] = []
+        self._size = 0
+
+    async def run(self) -> None:
+        """Read until the peer or somebody else has closed the connection.
+
+        Raises:
+            Exception: some kind, when the peer has sent what trio-websocket does not survive.
+
+        Cancellation: safe; what was read and is no whole message yet is lost.
+        """
+        await self._reader_task()
+
+    async def _handle_message_event(self, event: BytesMessage | TextMessage) -> None:
+        if isinstance(event, BytesMessage):
+            self._on_message(None, False)
+            return
+        text = event.data
+        self._size += len(text) if text.isascii() else len(text.encode())
+        if self._size > self._max_bytes:
+            self._parts.clear()
+            self._on_message(None, True)
+        elif event.message_finished and not self._parts:
+            self._on_message(text, False)
+        elif event.message_finished:
+            self._on_message("".join((*self._parts, text)), False)
+        else:
+            self._parts.append(text)
+        if event.message_finished:
+            self._parts.clear()
+            self._size = 0

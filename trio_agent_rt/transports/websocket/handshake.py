@@ -1,0 +1,134 @@
+"""A peer's opening handshake, and the answer to it (RFC 6455, 4.2).
+
+Its head is parsed once, by h11, and by nobody else: that is most of what a connection costs
+before it is open. No I/O.
+"""
+
+from __future__ import annotations
+
+import binascii
+
+import h11
+from wsproto.utilities import generate_accept_token
+
+from ...errors import ConnectionRejected
+from ..request import SUBPROTOCOL, Request
+
+__all__ = ["MAX_HEAD_BYTES", "Handshake"]
+
+MAX_HEAD_BYTES = 64 * 1024
+"""What a handshake may have, and what may come before its answer: h11 takes 16 KiB of
+headers, and holds without a bound what follows them."""
+
+_KEY_BYTES = 16
+
+
+class Handshake:
+    """Takes bytes until the request is there."""
+
+    def __init__(self) -> None:
+        self._parser = h11.Connection(h11.SERVER)
+        self._size = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether the peer has sent anything."""
+        return self._size > 0
+
+    @property
+    def early(self) -> bytes:
+        """What has come behind the request."""
+        return bytes(self._parser.trailing_data[0])
+
+    def receive(self, data: bytes | bytearray) -> h11.Request | None:
+        """Take the next bytes; gives the request once its head is there.
+
+        Raises:
+            ConnectionRejected: when it cannot become one, or is none for a WebSocket; also
+                when the peer has ended (no bytes), or sent too much, before.
+        """
+        self._size += len(data)
+        try:
+            self._parser.receive_data(bytes(data))
+            event = self._parser.next_event()
+        except h11.RemoteProtocolError:
+            raise ConnectionRejected(400, "This is not an HTTP request.") from None
+        if isinstance(event, h11.Request):
+            if not _is_for_websocket(event):
+                raise _not_websocket()
+            return event
+        if event is not h11.NEED_DATA:
+            raise ConnectionRejected(400, "This is not a whole HTTP request.")
+        if self._size > MAX_HEAD_BYTES:
+            raise _too_much()
+        return None
+
+    def receive_early(self, data: bytes | bytearray) -> None:
+        """Hold what comes before the answer.
+
+        Raises:
+            ConnectionRejected: (431) when that is too much.
+        """
+        self._size += len(data)
+        if self._size > MAX_HEAD_BYTES:
+            raise _too_much()
+        self._parser.receive_data(bytes(data))
+
+    @staticmethod
+    def answer(asked: Request) -> bytes:
+        """What lets the peer in."""
+        # A browser that has proposed some goes away if none is taken; never a token.
+        echo = b""
+        if SUBPROTOCOL in asked.subprotocols:
+            echo = b"Sec-WebSocket-Protocol: %b\r\n" % SUBPROTOCOL.encode()
+        return (
+            b"HTTP/1.1 101 Switching Protocols\r\n"
+            b"Upgrade: websocket\r\n"
+            b"Connection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
+        ) % (generate_accept_token(asked.headers["sec-websocket-key"].encode()), echo)
+
+
+def _not_websocket() -> ConnectionRejected:
+    return ConnectionRejected(
+        426,
+        "This address speaks WebSocket only.",
+        {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade, close",
+            "Sec-WebSocket-Version": "13",
+        },
+    )
+
+
+def _too_much() -> ConnectionRejected:
+    return ConnectionRejected(431, "That is too much for a handshake.")
+
+
+def _is_for_websocket(event: h11.Request) -> bool:
+    fields: dict[bytes, bytes] = {}
+    for name, value in event.headers:
+        held = fields.get(name)
+        fields[name] = value if held is None else b"%b, %b" % (held, value)
+    tokens = {each.strip().lower() for each in fields.get(b"connection", b"").split(b",")}
+    return (
+        event.method == b"GET"
+        and event.http_version == b"1.1"
+        and fields.get(b"upgrade", b"").lower() == b"websocket"
+        and b"upgrade" in tokens
+        and fields.get(b"sec-websocket-version") == b"13"
+        and _is_key(fields.get(b"sec-websocket-key", b""))
+        and all(
+            fields.get(name, b"").isascii()
+            for name in (b"connection", b"host", b"sec-websocket-protocol")
+        )
+        and fields.get(b"content-length", b"0") == b"0"
+        and b"transfer-encoding" not in fields
+    )
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(binascii.a2b_base64(value, strict_mode=True)) == _KEY_BYTES
+    except ValueError:
+        return False
