@@ -52,6 +52,8 @@ _log = logging.getLogger(__name__)
 Framing: TypeAlias = Callable[[Encoded], bytes]
 """What a message looks like on a transport: `Encoded.websocket` or `Encoded.sse`."""
 
+_Channel: TypeAlias = tuple[trio.MemorySendChannel[Encoded], trio.MemoryReceiveChannel[Encoded]]
+
 Wrap: TypeAlias = Callable[[bytes], bytes]
 """What a transport puts around messages that are written together."""
 
@@ -119,8 +121,8 @@ class Connection:
         self.number: int = 0
         """Of what was published in the session, the number of what it is given next."""
         self._max_bytes = limits.log_bytes
-        # Bounded by what is counted below: events, and bytes of everything.
-        self._send, self._receive = trio.open_memory_channel[Encoded](math.inf)
+        # Opened by the first that has to wait: a viewer who keeps up has none.
+        self._channel: _Channel | None = None
         self._max_events = max_events
         self._backlog: list[Encoded] = []
         self._queued = 0
@@ -130,7 +132,7 @@ class Connection:
         self._idle = False
         self._last: Position | None = None
         self._closing: tuple[CloseCode, str] | None = None
-        self._closing_event = trio.Event()
+        self._closing_event: trio.Event | None = None
         self._bad_messages = 0
 
     def __repr__(self) -> str:
@@ -166,6 +168,10 @@ class Connection:
 
         Cancellation: safe.
         """
+        if self._closing_event is None:
+            self._closing_event = trio.Event()
+        if self._closing is not None:
+            self._closing_event.set()
         with trio.move_on_at(self.principal.deadline()):
             await self._closing_event.wait()
         if self._closing is None:
@@ -188,13 +194,29 @@ class Connection:
                     return
             self._closing = (code, shorten_reason(reason))
             drained, self._idle = self._idle or not flush, False
-            self._send.close()
+            if self._channel is not None:
+                self._close_channel(self._channel, flush=flush)
             if not flush:
                 self._backlog.clear()
-                self._receive.close()
                 self._queued = 0
-            self._closing_event.set()
+            if self._closing_event is not None:
+                self._closing_event.set()
             self._writing.on_closing(drained)
+
+    def _open_channel(self) -> _Channel:
+        if self._channel is None:
+            # Bounded by what is counted: events, and bytes of everything.
+            self._channel = trio.open_memory_channel[Encoded](math.inf)
+            if self._closing is not None:
+                self._close_channel(self._channel, flush=True)
+        return self._channel
+
+    @staticmethod
+    def _close_channel(channel: _Channel, *, flush: bool) -> None:
+        send, receive = channel
+        send.close()
+        if not flush:
+            receive.close()
 
     async def next_batch(self) -> bytes:
         """All that waits to be written, framed and joined; waits for something to write.
@@ -229,9 +251,10 @@ class Connection:
             if self._backlog:
                 await trio.lowlevel.checkpoint()
             else:
+                _, receive = self._open_channel()
                 self._idle = not self._queued and self._closing is None
                 try:
-                    live.append(await self._receive.receive())
+                    live.append(await receive.receive())
                 except (trio.EndOfChannel, trio.ClosedResourceError):
                     return ()
                 finally:
@@ -248,10 +271,13 @@ class Connection:
 
     def _take_live(self, live: list[Encoded]) -> list[Encoded]:
         """`live` and what else waits, up to a batch."""
+        if self._channel is None:
+            return live
+        _, receive = self._channel
         size = sum(map(len, live))
         while not self._backlog and size < MAX_BATCH_BYTES:
             try:
-                live.append(self._receive.receive_nowait())
+                live.append(receive.receive_nowait())
             except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
                 break
             size += len(live[-1])
@@ -342,7 +368,8 @@ class Connection:
         """Queue a message; a viewer that holds back too much is closed instead."""
         if self._closing is not None:
             return
-        self._send.send_nowait(item)
+        send, _ = self._open_channel()
+        send.send_nowait(item)
         self._queued += 1
         if self._idle:
             self._idle = False

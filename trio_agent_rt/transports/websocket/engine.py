@@ -5,8 +5,9 @@ hands on each message to another one. For viewers, who hardly ever say something
 most of what a connection holds and costs. So it begins here behind the handshake, reads in
 the Trio task of whoever runs it, and gives each message to a callback.
 
-This uses names of trio-websocket that are not its public ones: `_reader_task` and
-`_handle_message_event`. `tests/transports/websocket/test_engine.py` says so when they change.
+This uses names of trio-websocket that are not its public ones: `_reader_task`,
+`_handle_message_event`, `_send_channel`, `_recv_channel` and `_connection_proposal`.
+`tests/transports/websocket/test_engine.py` says so when they change.
 """
 
 from __future__ import annotations
@@ -29,31 +30,52 @@ _RECEIVE_BYTES = 2048
 class _Opened(wsproto.WSConnection):
     """wsproto behind the handshake, without the HTTP parser that it would keep.
 
+    What parses frames is made when something comes: who only watches has none.
+
     Args:
         early: what the peer has sent already.
     """
 
     def __init__(self, early: bytes) -> None:
         self.client = False
-        self.connection = Connection(ConnectionType.SERVER, trailing_data=early)
+        self.connection: Connection | None = None
+        if early:
+            self.receive_data(early)
 
     @property
     def state(self) -> ConnectionState:
-        return self._open.state
+        return ConnectionState.OPEN if self.connection is None else self.connection.state
 
-    @property
-    def _open(self) -> Connection:
-        assert self.connection is not None
+    def _made(self) -> Connection:
+        if self.connection is None:
+            self.connection = Connection(ConnectionType.SERVER)
         return self.connection
 
     def send(self, event: Event) -> bytes:
-        return self._open.send(event)
+        return self._made().send(event)
 
     def receive_data(self, data: bytes | None) -> None:
-        self._open.receive_data(data)
+        self._made().receive_data(data)
 
     def events(self) -> Generator[Event, None, None]:
-        return self._open.events()
+        if self.connection is not None:
+            yield from self.connection.events()
+
+
+class _NoChannel:
+    """Where trio-websocket would put messages for another Trio task."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+_NO_CHANNEL = _NoChannel()
 
 
 class WebSocketEngine(WebSocketConnection):
@@ -76,6 +98,9 @@ class WebSocketEngine(WebSocketConnection):
         on_message: Callable[[str | None, bool], None],
     ) -> None:
         super().__init__(stream, _Opened(early), receive_buffer_size=_RECEIVE_BYTES)
+        # All that is not needed behind a handshake, with a callback: 2 kB.
+        self._send_channel = self._recv_channel = _NO_CHANNEL
+        self._connection_proposal = None
         self._max_bytes = max_message_bytes
         self._on_message = on_message
         self._parts: list[str] = []
