@@ -6,6 +6,7 @@ import http
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 import h11
 from attrs import Factory, field, frozen
@@ -15,6 +16,7 @@ from ..errors import ConnectionRejected
 __all__ = [
     "SUBPROTOCOL",
     "TOKEN_SYNTAX",
+    "Head",
     "Headers",
     "Request",
     "http_response",
@@ -141,8 +143,27 @@ class Request:
         return self.headers.get("upgrade", "").lower() == "websocket"
 
 
+class Head(Protocol):
+    """The head of a request: `h11.Request`, or what looks like it."""
+
+    @property
+    def method(self) -> bytes:
+        """As it was sent."""
+        ...
+
+    @property
+    def target(self) -> bytes:
+        """As it was sent; ASCII."""
+        ...
+
+    @property
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """Names in lower case."""
+        ...
+
+
 def read_request(
-    event: h11.Request, *, remote_host: str = "", remote_port: int = 0, secure: bool = False
+    event: Head, *, remote_host: str = "", remote_port: int = 0, secure: bool = False
 ) -> Request:
     """A request whose head has been read.
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tests.transports.websocket.peers import upgrade
 from trio_agent_rt.errors import ConnectionRejected
-from trio_agent_rt.transports.request import SUBPROTOCOL, read_request
+from trio_agent_rt.transports.request import SUBPROTOCOL, Head, read_request
 from trio_agent_rt.transports.websocket.handshake import MAX_HEAD_BYTES, Handshake
 
 
-def received(*pieces: bytes) -> tuple[Handshake, h11.Request | ConnectionRejected | None]:
+def received(*pieces: bytes) -> tuple[Handshake, Head | ConnectionRejected | None]:
     """What comes of these pieces, one after the other."""
     handshake = Handshake()
     try:
@@ -33,19 +33,44 @@ def test_how_it_arrives_makes_no_difference(cuts: list[int], behind: bytes) -> N
     places = [0, *sorted(cuts), len(data)]
     pieces = [data[a:b] for a, b in itertools.pairwise(places)]
     handshake, event = received(*filter(None, pieces))
-    assert isinstance(event, h11.Request)
+    assert event is not None
+    assert not isinstance(event, ConnectionRejected)
     assert handshake.early == behind
     assert read_request(event).path == "/ws"
 
 
 def test_it_is_answered_as_the_standard_has_it() -> None:
     _, event = received(upgrade(headers=[f"Sec-WebSocket-Protocol: bearer.abc, {SUBPROTOCOL}"]))
-    assert isinstance(event, h11.Request)
+    assert event is not None
+    assert not isinstance(event, ConnectionRejected)
     answer = Handshake.answer(read_request(event))
     assert answer.startswith(b"HTTP/1.1 101 ")
     # The example of RFC 6455, 1.3.
     assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
     assert answer.endswith(f"\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n".encode())
+
+
+odd_fields = st.sampled_from(
+    ["X: y", "X:y", "x: \ty \t", "X:", "X: \x01", "X : y", " X: y", "X: \xe9", "Host: b", "X"]
+)
+
+
+@given(st.lists(odd_fields, max_size=3))
+def test_a_plain_head_is_read_as_h11_reads_it(fields: list[str]) -> None:
+    data = upgrade(headers=fields)
+    _, event = received(data)
+    parser = h11.Connection(h11.SERVER)
+    parser.receive_data(data)
+    try:
+        judged = parser.next_event()
+    except h11.RemoteProtocolError:
+        assert isinstance(event, ConnectionRejected)
+        return
+    assert isinstance(judged, h11.Request)
+    assert event is not None
+    assert not isinstance(event, ConnectionRejected)
+    assert [*event.headers] == [*judged.headers]
+    assert (event.method, event.target) == (judged.method, judged.target)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +111,8 @@ def test_what_never_ends_or_comes_too_early_is_bounded() -> None:
     handshake, rejected = received(b"GET / HTTP/1.1\r\nHost: a\r\n", *[b"A: b\r\n" * 100] * 200)
     assert isinstance(rejected, ConnectionRejected)
     handshake, event = received(upgrade())
-    assert isinstance(event, h11.Request)
+    assert event is not None
+    assert not isinstance(event, ConnectionRejected)
     with pytest.raises(ConnectionRejected) as caught:
         for _ in range(MAX_HEAD_BYTES // 1000 + 1):
             handshake.receive_early(bytes(1000))

@@ -1,18 +1,21 @@
 """A peer's opening handshake, and the answer to it (RFC 6455, 4.2).
 
-Its head is parsed once, by h11, and by nobody else: that is most of what a connection costs
-before it is open. No I/O.
+Its head is parsed once. One that is as plain as those of all browsers and clients is read by
+two regular expressions; whatever is out of the ordinary, and every refusal, is h11's to judge.
+No I/O.
 """
 
 from __future__ import annotations
 
 import binascii
+import re
 
 import h11
+from attrs import frozen
 from wsproto.utilities import generate_accept_token
 
 from ...errors import ConnectionRejected
-from ..request import SUBPROTOCOL, Request
+from ..request import SUBPROTOCOL, Head, Request
 
 __all__ = ["MAX_HEAD_BYTES", "Handshake"]
 
@@ -22,12 +25,47 @@ headers, and holds without a bound what follows them."""
 
 _KEY_BYTES = 16
 
+# A GET of HTTP/1.1 whose fields are ASCII, without a blank in front of them, and none of
+# those that say that a body follows (RFC 9112, 3 and 5).
+_PLAIN = re.compile(
+    rb"GET (?P<target>/[!-~]*) HTTP/1\.1\r\n"
+    rb"(?P<fields>(?:(?!content-length:|transfer-encoding:)[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)"
+    rb"\r\n",
+    re.ASCII | re.IGNORECASE,
+)
+_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
+_MAX_PLAIN_BYTES = 8 * 1024
+
+
+@frozen
+class _PlainHead:
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    method: bytes = b"GET"
+    http_version: bytes = b"1.1"
+
+
+def _plain_head(data: bytes) -> tuple[_PlainHead, int] | None:
+    """The head that `data` begins with, and where it ends; None if it is h11's to judge."""
+    if len(data) > _MAX_PLAIN_BYTES:
+        return None
+    match = _PLAIN.match(data)
+    if match is None:
+        return None
+    fields = [
+        (name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(match["fields"])
+    ]
+    if sum(name == b"host" for name, _ in fields) != 1:
+        return None
+    return _PlainHead(match["target"], fields), match.end()
+
 
 class Handshake:
     """Takes bytes until the request is there."""
 
     def __init__(self) -> None:
-        self._parser = h11.Connection(h11.SERVER)
+        self._parser: h11.Connection | None = None
+        self._early = bytearray()
         self._size = 0
 
     @property
@@ -38,9 +76,9 @@ class Handshake:
     @property
     def early(self) -> bytes:
         """What has come behind the request."""
-        return bytes(self._parser.trailing_data[0])
+        return bytes(self._early)
 
-    def receive(self, data: bytes | bytearray) -> h11.Request | None:
+    def receive(self, data: bytes | bytearray) -> Head | None:
         """Take the next bytes; gives the request once its head is there.
 
         Raises:
@@ -48,15 +86,20 @@ class Handshake:
                 when the peer has ended (no bytes), or sent too much, before.
         """
         self._size += len(data)
+        if self._parser is None:
+            if found := _plain_head(bytes(data)):
+                head, end = found
+                self._early += data[end:]
+                return _checked(head)
+            self._parser = h11.Connection(h11.SERVER)
         try:
             self._parser.receive_data(bytes(data))
             event = self._parser.next_event()
         except h11.RemoteProtocolError:
             raise ConnectionRejected(400, "This is not an HTTP request.") from None
         if isinstance(event, h11.Request):
-            if not _is_for_websocket(event):
-                raise _not_websocket()
-            return event
+            self._early += self._parser.trailing_data[0]
+            return _checked(event)
         if event is not h11.NEED_DATA:
             raise ConnectionRejected(400, "This is not a whole HTTP request.")
         if self._size > MAX_HEAD_BYTES:
@@ -72,7 +115,7 @@ class Handshake:
         self._size += len(data)
         if self._size > MAX_HEAD_BYTES:
             raise _too_much()
-        self._parser.receive_data(bytes(data))
+        self._early += data
 
     @staticmethod
     def answer(asked: Request) -> bytes:
@@ -87,6 +130,12 @@ class Handshake:
             b"Connection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
         ) % (generate_accept_token(asked.headers["sec-websocket-key"].encode()), echo)
+
+
+def _checked(head: _PlainHead | h11.Request) -> Head:
+    if not _is_for_websocket(head):
+        raise _not_websocket()
+    return head
 
 
 def _not_websocket() -> ConnectionRejected:
@@ -105,7 +154,7 @@ def _too_much() -> ConnectionRejected:
     return ConnectionRejected(431, "That is too much for a handshake.")
 
 
-def _is_for_websocket(event: h11.Request) -> bool:
+def _is_for_websocket(event: _PlainHead | h11.Request) -> bool:
     fields: dict[bytes, bytes] = {}
     for name, value in event.headers:
         held = fields.get(name)

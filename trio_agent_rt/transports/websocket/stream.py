@@ -107,7 +107,10 @@ class WebSocketStream(BoundedStream):
             trio.BrokenResourceError: when they cannot be written within the deadline.
         """
         self.opened = True
-        await super().send_all(answer)
+        if self.write_now(answer):
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await super().send_all(answer)
 
     async def send_frames(self, frames: bytes) -> None:
         """Write whole frames, unless a close frame was sent.

@@ -23,7 +23,6 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import h11
 import trio
 
 from ...errors import ConnectionRejected, ShuttingDown, TooManyConnections, UnknownSession
@@ -32,7 +31,7 @@ from ...protocol import CloseCode, websocket_close_frame
 from ...realtime import Writing
 from ..admission import Admission, Admitted, report
 from ..listeners import is_loopback
-from ..request import Request, http_response, read_request
+from ..request import Head, Request, http_response, read_request
 from ..visitors import endpoints_of
 from .engine import WebSocketEngine
 from .handshake import Handshake
@@ -200,13 +199,13 @@ class Visit:
             self._say_goodbye(CloseCode.TRY_AGAIN_LATER, str(full))
             await stream.open(answer)
 
-    async def _receive_request(self, stream: WebSocketStream, handshake: Handshake) -> h11.Request:
-        event: h11.Request | None = None
+    async def _receive_request(self, stream: WebSocketStream, handshake: Handshake) -> Head:
+        event: Head | None = None
         while event is None:
             event = handshake.receive(await stream.receive_some())
         return event
 
-    def _read_request(self, event: h11.Request) -> Request:
+    def _read_request(self, event: Head) -> Request:
         host, port = self._remote
         asked = read_request(
             event,
