@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
+import math
 import os
 import socket
 
@@ -17,6 +19,7 @@ __all__ = [
     "SSEAddress",
     "WebSocketAddress",
     "address_of",
+    "bound_silence",
     "close_all",
     "http_address_of",
     "is_loopback",
@@ -201,3 +204,15 @@ def _bound(
     if len(hosts) > 1 and host:
         shown = host
     return hosts, port, f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+
+
+def bound_silence(transport: trio.SocketStream, timeout: float) -> None:
+    """End the connection when nothing that was sent is acknowledged for that long.
+
+    A peer that is switched off, or out of reach, says nothing; otherwise the kernel goes on
+    trying for a quarter of an hour. Linux alone knows this.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = max(1, math.ceil(timeout * 1000))
+        with contextlib.suppress(OSError):  # the peer may have left already
+            transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

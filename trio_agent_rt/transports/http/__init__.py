@@ -5,8 +5,16 @@ through, `protocol` Hypercorn's HTTP/1.1, `pending` one request, `exchange` what
 application sees of it. Only `visit` and `protocol` import Hypercorn.
 """
 
-from .exchange import Exchange, chunk, current_exchange
+from .exchange import Exchange, Pieces, chunk, current_exchange
 from .lifespan import ASGIApp
 from .server import serve_app, serve_app_at
 
-__all__ = ["ASGIApp", "Exchange", "chunk", "current_exchange", "serve_app", "serve_app_at"]
+__all__ = [
+    "ASGIApp",
+    "Exchange",
+    "Pieces",
+    "chunk",
+    "current_exchange",
+    "serve_app",
+    "serve_app_at",
+]

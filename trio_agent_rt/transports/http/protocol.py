@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import h11
+import trio
 from attrs import field, frozen
 from hypercorn.config import Config
 from hypercorn.events import RawData
@@ -24,10 +25,11 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState, TaskGroup
 
 from .inlet import Inlet
-from .lifespan import ASGIApp
+from .lifespan import ASGIApp, Scope, Send
+from .pending import PendingRequest
 from .refusal import TOO_LARGE, Refusal, Refused, SpeaksHTTP2
 
-__all__ = ["HTTPProtocol", "Service"]
+__all__ = ["HTTPProtocol", "Requests", "Service"]
 
 _HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
 _VERSIONS = {b"1.0", b"1.1"}
@@ -189,3 +191,28 @@ def _origin_form(target: bytes) -> bytes:
     if parts is None or parts.scheme not in {b"http", b"https"} or not parts.netloc:
         raise _refused(400, "bad_message", "the request's target must be a path")
     return urllib.parse.urlunsplit((b"", b"", parts.path or b"/", parts.query, b""))
+
+
+class Requests:
+    """What Hypercorn starts the application with.
+
+    Args:
+        answers: where it runs.
+        begin: makes the request, of its ASGI scope.
+    """
+
+    def __init__(self, answers: trio.Nursery, begin: Callable[[Scope], PendingRequest]) -> None:
+        self._answers = answers
+        self._begin = begin
+
+    async def spawn_app(
+        self, app: ASGIApp, config: object, scope: Scope, send: Send
+    ) -> Callable[[Any], Awaitable[None]]:
+        """Start the application; gives what it is to be told with."""
+        request = self._begin(scope)
+        self._answers.start_soon(request.answer, app, scope, send)
+        return request.put
+
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Start something beside it; HTTP/1.1 has no use for that."""
+        self._answers.start_soon(function, *args)

@@ -19,9 +19,8 @@ import contextlib
 import functools
 import logging
 import math
-import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import h11
@@ -32,12 +31,13 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from ...streams import MAX_DRAINED_BYTES, BoundedStream, drain
 from ..admission import report
+from ..listeners import bound_silence
 from ..visitors import NoteProven, endpoints_of
-from .exchange import Exchange
+from .exchange import LAST_CHUNK, Exchange, Pieces, chunk
 from .inlet import Inlet
-from .lifespan import ASGIApp, Scope, Send
+from .lifespan import ASGIApp, Scope
 from .pending import PendingRequest
-from .protocol import HTTPProtocol, Service
+from .protocol import HTTPProtocol, Requests, Service
 from .refusal import SHUTTING_DOWN, TOO_LATE, Refused, SpeaksHTTP2
 
 if TYPE_CHECKING:
@@ -125,13 +125,17 @@ class HTTPVisit:
         self._ssl_context = ssl_context
         self._note_proven = note_proven
         if isinstance(transport, trio.SocketStream):
-            _bound_silence(transport, self._limits.heartbeat_timeout)
+            bound_silence(transport, self._limits.heartbeat_timeout)
         self._remote, self._local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for an answer to end.
         self._whole = trio.CancelScope(shield=True)
         deadline = trio.current_time() + self._limits.handshake_timeout
         self._life = trio.CancelScope(deadline=deadline)
         self._wire = trio.CancelScope()
+        self._parsing = trio.CancelScope()
+        self._streaming = trio.CancelScope()
+        self._streamed = False
+        self._answers: trio.Nursery | None = None
         self._inlet = Inlet()
         self._stream: BoundedStream | None = None
         self._protocol: HTTPProtocol | None = None
@@ -187,6 +191,7 @@ class HTTPVisit:
 
     async def _speak_http(self, stream: BoundedStream) -> None:
         async with trio.open_nursery() as answers:
+            self._answers = answers
             stream.pays_back(lambda: answers.start_soon(self._write, b""))
             protocol = self._protocol = HTTPProtocol(
                 self._service,
@@ -194,7 +199,7 @@ class HTTPVisit:
                 secure=self._ssl_context is not None,
                 client=self._remote,
                 server=self._local,
-                tasks=cast("TaskGroup", _Requests(answers, self._begin_request)),
+                tasks=cast("TaskGroup", Requests(answers, self._begin_request)),
                 send=self._protocol_send,
                 is_last=self._is_last,
             )
@@ -204,6 +209,7 @@ class HTTPVisit:
                     if await self._read(stream):
                         await self._hear_out(protocol)
                     wire.cancel_scope.cancel()
+            self._streaming.cancel()
             await protocol.handle(Closed())
             answers.cancel_scope.deadline = trio.current_time() + self._limits.close_timeout
 
@@ -257,8 +263,11 @@ class HTTPVisit:
 
     async def _parse(self, protocol: HTTPProtocol) -> None:
         try:
-            while data := await self._inlet.take():
-                await protocol.handle(RawData(data=data))
+            with self._parsing:
+                while data := await self._inlet.take():
+                    await protocol.handle(RawData(data=data))
+            if self._parsing.cancelled_caught:
+                return
             await protocol.handle(RawData(data=b""))
             if self._state != "answering":
                 self._wire.cancel()
@@ -312,12 +321,33 @@ class HTTPVisit:
         if self._protocol.http.trailing_data[0] or not self._inlet.empty:
             self._begin_asking()
 
+    def _take_over(self, pieces: Pieces) -> None:
+        assert self._answers is not None
+        self._answers.start_soon(self._stream_out, pieces)
+        self._parsing.cancel()
+
+    async def _stream_out(self, pieces: Pieces) -> None:
+        """Write a stream to its end, instead of the application."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_exit(pieces)
+            try:
+                with self._streaming:
+                    async for piece in pieces:
+                        await self._write(chunk(piece))
+                    await self._write(LAST_CHUNK)
+                    self._streamed = True
+            except Exception as wrong:
+                report(f"{self}: the stream failed", wrong)
+                self._life.cancel()
+        if self._streamed:
+            await self._finish()
+
     async def _finish(self) -> None:
         """Nothing more is read or written; answers that are still being given end soon."""
         assert self._stream is not None
         assert self._protocol is not None
         self._wire.cancel()
-        if self._protocol.whole:
+        if self._protocol.whole or self._streamed:
             try:
                 await self._stream.send_eof()
             except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
@@ -326,7 +356,7 @@ class HTTPVisit:
     async def _part(self) -> None:
         """Say the last words that are owed, and let the peer read them."""
         stream, protocol = self._stream, self._protocol
-        if stream is None or protocol is None or not protocol.whole:
+        if stream is None or protocol is None or not (protocol.whole or self._streamed):
             return
         with trio.move_on_after(self._limits.close_timeout):
             if self._state == "resting":
@@ -341,7 +371,9 @@ class HTTPVisit:
         return self._closing or (self._exchange is not None and self._exchange.streaming)
 
     def _begin_request(self, scope: Scope) -> PendingRequest:
-        exchange = self._exchange = Exchange(on_streaming=self._begin_dropping, cut=self.cut)
+        exchange = self._exchange = Exchange(
+            on_streaming=self._begin_dropping, on_taken_over=self._take_over, cut=self.cut
+        )
         if self._closing:
             exchange.close()
         self._pending = PendingRequest(
@@ -361,40 +393,3 @@ class HTTPVisit:
             self._pending.hear_no_more()
         if self._ended:
             self._wire.cancel()
-
-
-class _Requests:
-    """What Hypercorn starts the application with.
-
-    Args:
-        answers: where it runs.
-        begin: makes the request, of its ASGI scope.
-    """
-
-    def __init__(self, answers: trio.Nursery, begin: Callable[[Scope], PendingRequest]) -> None:
-        self._answers = answers
-        self._begin = begin
-
-    async def spawn_app(
-        self, app: ASGIApp, config: object, scope: Scope, send: Send
-    ) -> Callable[[Any], Awaitable[None]]:
-        """Start the application; gives what it is to be told with."""
-        request = self._begin(scope)
-        self._answers.start_soon(request.answer, app, scope, send)
-        return request.put
-
-    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Start something beside it; HTTP/1.1 has no use for that."""
-        self._answers.start_soon(function, *args)
-
-
-def _bound_silence(transport: trio.SocketStream, timeout: float) -> None:
-    """End the connection when nothing that was sent is acknowledged for that long.
-
-    A peer that is switched off, or out of reach, says nothing; otherwise the kernel goes on
-    trying for a quarter of an hour. Linux alone knows this.
-    """
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        milliseconds = max(1, math.ceil(timeout * 1000))
-        with contextlib.suppress(OSError):  # the peer may have left already
-            transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

@@ -6,6 +6,10 @@
 
 A class and not a generator: Quart leaves it with `async with`, so that the viewer is
 detached at once whatever ended the stream, and nothing hangs on a garbage collector.
+
+Where nothing stands between it and the wire, it is handed to our own server after the
+preamble, which iterates over the rest of it: Quart's Trio tasks, its request and its
+contexts are gone then.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from quart.wrappers.response import ResponseBody
 from ...errors import CommandRefused
 from ...protocol import CloseCode, sse_comment, sse_retry
 from ...realtime import Connection, Framing, Writing
-from ..http import chunk
+from ..http import Pieces, chunk
 
 if TYPE_CHECKING:
     from ...realtime import RealtimeAgent
@@ -37,7 +41,7 @@ _RETRY = (500, 1500)
 lost their connection in one moment do not come back in one. Browsers' own is 3 or 5 s."""
 
 
-class EventStreamBody(ResponseBody):
+class EventStreamBody(ResponseBody, Pieces):
     """The events of a session for one peer, until either side ends it.
 
     Args:
@@ -64,6 +68,8 @@ class EventStreamBody(ResponseBody):
         self._stack = AsyncExitStack()
         self._connection: Connection | None = None
         self._begun = False
+        self._given_away = False
+        self._left = False
         self._over = False
         self._beat_at = 0.0
         self._expires_at = admitted.principal.deadline()
@@ -99,7 +105,10 @@ class EventStreamBody(ResponseBody):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._stack.aclose()
+        if self._given_away and not self._left:
+            self._left = True  # by the application or the server; the other one still has it
+        else:
+            await self._stack.aclose()
 
     def __aiter__(self) -> Self:
         return self
@@ -114,6 +123,11 @@ class EventStreamBody(ResponseBody):
             if self._exchange is not None and self._carrier.response is self:
                 self._exchange.expect(preamble)
             return preamble
+        if not self._given_away and self._exchange is not None and self._exchange.reaches_wire:
+            # An application has its part of what a connection costs, and no more to say.
+            self._given_away = True
+            self._exchange.take_over(self)
+            raise StopAsyncIteration
         batch = b"" if self._connection is None else await self._next_batch(self._connection)
         if batch:
             return batch
