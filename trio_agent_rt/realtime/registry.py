@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from ..errors import RateLimited, SessionEnded, TooManyConnections, UnknownSession
 from ..protocol import CloseCode, Event, Position
 from .access import ANONYMOUS, Principal
-from .peers import Client, Limits
+from .peers import Client, Connection, Limits, Writing
 from .session import Session
 
 __all__ = ["SessionRegistry"]
@@ -137,12 +137,42 @@ class SessionRegistry:
         while len(self._ended) > 2 * REMEMBERED_ENDS:
             self._ended.popitem(last=False)
 
-    def came(self, client: Client) -> None:
+    def attach(
+        self,
+        writing: Writing,
+        principal: Principal,
+        session_id: str | None,
+        last_position: str | None,
+        *,
+        room: bool,
+    ) -> Connection:
+        """A new viewer; see `RealtimeAgent.connect` for who may, and what is raised."""
+        position = Position.parse(last_position) if last_position else None
+        session = self.choose(principal, session_id, position, room=room)
+        fresh = session is None
+        if session is None:
+            session = self.open(None if room else principal, session_id, room=room)
+        connection = session.attach(
+            principal,
+            writing,
+            position,
+            fresh=fresh and not last_position,
+            resuming=bool(last_position),
+        )
+        self._came(connection.client)
+        return connection
+
+    def detach(self, connection: Connection) -> None:
+        """A viewer has gone."""
+        connection.client.session.detach(connection)
+        self._went(connection.client)
+
+    def _came(self, client: Client) -> None:
         """A client has a connection."""
         self._clients[client.id] = client
         self._connections[client.principal.id] += 1
 
-    def went(self, client: Client) -> None:
+    def _went(self, client: Client) -> None:
         """A client has its connection no more; it is known for as long as its session."""
         self._connections[client.principal.id] -= 1
         if not self._connections[client.principal.id]:

@@ -126,6 +126,8 @@ class RealtimeAgent:
         self._registry = SessionRegistry(
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
         )
+        self.detach: Callable[[Connection], None] = self._registry.detach
+        """A viewer that was attached has gone."""
         self.forget: Callable[[Session], None] = self._registry.forget
         """A session is over."""
         self._life = Supervisor(
@@ -303,29 +305,25 @@ class RealtimeAgent:
             ShuttingDown: when the server has shut down.
         """
         await trio.lowlevel.checkpoint()
-        position = Position.parse(last_position) if last_position else None
-        session = self._choose(principal, session_id, position, room=create)
-        fresh = session is None
-        if session is None:
-            owner = None if create else principal
-            session = self._registry.open(owner, session_id, room=create)
-        connection = session.attach(
-            principal,
-            self._writing(framing),
-            position,
-            fresh=fresh and not last_position,
-            resuming=bool(last_position),
-        )
-        self._registry.came(connection.client)
+        connection = self.attach(framing, principal, session_id, last_position, create=create)
         try:
             yield connection
         finally:
-            session.detach(connection)
-            self._registry.went(connection.client)
+            self.detach(connection)
 
-    def _writing(self, framing: Framing | Writing) -> Writing:
-        writing = framing if isinstance(framing, Writing) else Writing(framing)
-        return writing if self.direct_writes else evolve(writing, write_now=None)
+    def attach(
+        self,
+        framing: Framing | Writing,
+        principal: Principal,
+        session_id: str | None,
+        last_position: str | None,
+        *,
+        create: bool,
+    ) -> Connection:
+        """As `connect`, for who has no block to stay in: `detach` must follow."""
+        self._check_attachable()
+        writing = Writing.of(framing, direct=self.direct_writes)
+        return self._registry.attach(writing, principal, session_id, last_position, room=create)
 
     def check_connect(
         self,
@@ -340,15 +338,13 @@ class RealtimeAgent:
         It takes what `connect` takes. A `SessionEnded`, which is an `UnknownSession`, tells
         that the session has ended for good, to nobody but whom it belonged to.
         """
+        self._check_attachable()
         position = Position.parse(last_position) if last_position else None
-        self._choose(principal, session_id, position, room=create)
+        self._registry.choose(principal, session_id, position, room=create)
 
-    def _choose(
-        self, principal: Principal, session_id: str | None, last: Position | None, *, room: bool
-    ) -> Session | None:
+    def _check_attachable(self) -> None:
         if self.phase in {"cancelling", "closed"}:
             raise ShuttingDown("the server is shutting down")
-        return self._registry.choose(principal, session_id, last, room=room)
 
     def check_size(self, client_ids: Iterable[str], principal: Principal, size: int) -> None:
         """Raise what keeps a command of many bytes, beside a connection, from being read.

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ...errors import BadJSON, CommandRefused, ProtocolError
 from ...events import Encoded, encode, join
@@ -86,6 +86,12 @@ class Writing:
     wrap: Wrap | None = None
     wake: Callable[[], None] = lambda: None
     on_closing: Callable[[bool], None] = lambda drained: None
+
+    @classmethod
+    def of(cls, framing: Framing | Writing, *, direct: bool) -> Writing:
+        """What `framing` is or stands for; with nothing written at once unless `direct`."""
+        writing = framing if isinstance(framing, Writing) else cls(framing)
+        return writing if direct else evolve(writing, write_now=None)
 
 
 MAX_BATCH_BYTES = 256 * 1024

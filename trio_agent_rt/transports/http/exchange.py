@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import trio
 
@@ -33,8 +31,12 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-class Pieces(AbstractAsyncContextManager[Any], AsyncIterator[bytes]):
+class Pieces(AsyncIterator[bytes]):
     """The pieces of a body, as an application would iterate over it."""
+
+    def release(self) -> None:
+        """Nothing more of it is written."""
+        raise NotImplementedError
 
 
 class Exchange:
@@ -111,8 +113,7 @@ class Exchange:
         Whatever the application still says of its answer is not heard, and it may end.
 
         Args:
-            pieces: of the body, to its end; left with `__aexit__` when nothing more of it
-                is written.
+            pieces: of the body, to its end; released when nothing more of it is written.
         """
         self._taken_over = True
         self._on_taken_over(pieces)

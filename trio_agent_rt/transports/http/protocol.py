@@ -106,6 +106,10 @@ class HTTPProtocol(H11Protocol):
         """Whether all that was begun to be answered is answered."""
         return self.http.our_state in {h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
 
+    def let_go(self) -> None:
+        """Forget the answer that is being given: somebody else writes the rest of it."""
+        self.stream = None
+
     async def refuse(self, refusal: Refusal) -> None:
         """Answer instead of the application, if there is still something to answer."""
         if self.http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:

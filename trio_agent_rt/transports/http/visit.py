@@ -15,7 +15,6 @@ request has one of its own in which the application answers it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import math
@@ -203,12 +202,12 @@ class HTTPVisit:
                 send=self._protocol_send,
                 is_last=self._is_last,
             )
-            with self._wire:
-                async with trio.open_nursery() as wire:
-                    wire.start_soon(self._parse, protocol)
-                    if await self._read(stream):
-                        await self._hear_out(protocol)
-                    wire.cancel_scope.cancel()
+            async with trio.open_nursery() as wire:
+                self._wire = wire.cancel_scope
+                wire.start_soon(self._parse, protocol)
+                if await self._read(stream):
+                    await self._hear_out(protocol)
+                wire.cancel_scope.cancel()
             self._streaming.cancel()
             await protocol.handle(Closed())
             answers.cancel_scope.deadline = trio.current_time() + self._limits.close_timeout
@@ -325,20 +324,22 @@ class HTTPVisit:
         assert self._answers is not None
         self._answers.start_soon(self._stream_out, pieces)
         self._parsing.cancel()
+        if self._protocol is not None:
+            self._protocol.let_go()
 
     async def _stream_out(self, pieces: Pieces) -> None:
         """Write a stream to its end, instead of the application."""
-        async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_exit(pieces)
-            try:
-                with self._streaming:
-                    async for piece in pieces:
-                        await self._write(chunk(piece))
-                    await self._write(LAST_CHUNK)
-                    self._streamed = True
-            except Exception as wrong:
-                report(f"{self}: the stream failed", wrong)
-                self._life.cancel()
+        try:
+            with self._streaming:
+                async for piece in pieces:
+                    await self._write(chunk(piece))
+                await self._write(LAST_CHUNK)
+                self._streamed = True
+        except Exception as wrong:
+            report(f"{self}: the stream failed", wrong)
+            self._life.cancel()
+        finally:
+            pieces.release()
         if self._streamed:
             await self._finish()
 

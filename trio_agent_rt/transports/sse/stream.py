@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import random
 import weakref
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -65,11 +64,9 @@ class EventStreamBody(ResponseBody, Pieces):
         self._carrier: Response = weakref.proxy(carrier)
         self._admitted = admitted
         self._framing = framing
-        self._stack = AsyncExitStack()
         self._connection: Connection | None = None
         self._begun = False
         self._given_away = False
-        self._left = False
         self._over = False
         self._beat_at = 0.0
         self._expires_at = admitted.principal.deadline()
@@ -78,18 +75,16 @@ class EventStreamBody(ResponseBody, Pieces):
         admitted = self._admitted
         self._beat_at = trio.current_time() + self._realtime.limits.heartbeat_interval
         try:
-            self._connection = await self._stack.enter_async_context(
-                self._realtime.connect(
-                    framing=Writing(
-                        self._framing,
-                        None if self._exchange is None else self._exchange.write_now,
-                        chunk,
-                    ),
-                    principal=admitted.principal,
-                    session_id=admitted.session_id,
-                    last_position=admitted.last_position,
-                    create=admitted.chosen,
-                )
+            self._connection = self._realtime.attach(
+                Writing(
+                    self._framing,
+                    None if self._exchange is None else self._exchange.write_now,
+                    chunk,
+                ),
+                admitted.principal,
+                admitted.session_id,
+                admitted.last_position,
+                create=admitted.chosen,
             )
         except CommandRefused:
             # It could be let in a moment ago, when its status was written, and cannot now.
@@ -105,10 +100,14 @@ class EventStreamBody(ResponseBody, Pieces):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._given_away and not self._left:
-            self._left = True  # by the application or the server; the other one still has it
-        else:
-            await self._stack.aclose()
+        if not self._given_away:
+            self.release()
+
+    def release(self) -> None:
+        """Nothing more of it is written: the viewer has gone."""
+        if self._connection is not None:
+            self._realtime.detach(self._connection)
+            self._connection = None
 
     def __aiter__(self) -> Self:
         return self
