@@ -14,6 +14,7 @@ from ...options import AddParser
 from ...view import REMARKS
 from ...view.screen import marked
 from .printing import add_asking, asking, print_json, print_text
+from .unasked import present_state, why_unasked
 
 __all__ = ["add_cancel", "add_confirm", "cancel", "confirm"]
 
@@ -121,11 +122,19 @@ async def confirm(options: argparse.Namespace, interrupts: Interrupts) -> ExitCo
             task_id=options.task,
             confirmation_id=options.confirmation,
         )
+        remark = REMARKS.get(outcome, outcome)
+        if outcome == "unknown" and not options.json:
+            remark = why_unasked(
+                await present_state(client),
+                options.step,
+                task_id=options.task,
+                confirmation_id=options.confirmation,
+            )
     if options.json:
         print_json(encode_http_answer(Acknowledged(request_id="", outcome=outcome)))
     else:
         said = "approved" if options.yes else "rejected"
-        print_text([said if outcome == "applied" else REMARKS.get(outcome, outcome)])
+        print_text([said if outcome == "applied" else remark])
     return ExitCode.DONE if outcome == "applied" else ExitCode.TASK_FAILED
 
 
