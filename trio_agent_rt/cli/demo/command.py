@@ -25,7 +25,7 @@ from ..endings import Complaint, ExitCode, exit_code_of
 from ..interrupts import Interrupts
 from ..lines import clean, count
 from ..opening import invocation, open_stage
-from ..options import AddParser, add_llm_option, planning_timeout
+from ..options import AddParser, add_llm_option, filled, planning_timeout
 from ..view import Stage, follow_task
 from .table import put_table
 
@@ -44,7 +44,10 @@ def add_demo(add_parser: AddParser) -> None:
         "asks before it saves a report, and is cancelled while it waits. Nothing is left behind.",
     )
     parser.add_argument(
-        "--file", metavar="CSV", help="a table of yours; default: one that ships with the program"
+        "--file",
+        metavar="CSV",
+        type=filled,
+        help="a table of yours; default: one that ships with the program",
     )
     add_llm_option(parser)
     parser.set_defaults(command=demo)
