@@ -225,11 +225,14 @@ class TerminalScreen(Screen):
         width = self._console.width - len(indent)
         if line.kind == "verbatim" or text.cell_len <= self._console.width or width < _MIN_WIDTH:
             return text
-        first, *others = text.wrap(self._console, self._console.width)
-        for each in (first, *others):
-            each.rstrip()  # the blank at which it was wrapped
-        rest = Text(" ").join(others).wrap(self._console, width)
-        return Text("\n").join([first, *(Text(indent).append_text(each) for each in rest)])
+        text.expand_tabs()
+        first = text.wrap(self._console, self._console.width)[0]
+        # Not every language has blanks where it may be wrapped.
+        begins = len(text) - len(text.plain[len(first) :].lstrip(" "))
+        rows = [Text(indent).append_text(row) for row in text[begins:].wrap(self._console, width)]
+        for row in (first, *rows):
+            row.rstrip()
+        return Text("\n").join([first, *rows])
 
     def _quoted(self, line: Line) -> Text:
         """A line cut at the edge of the terminal, so that no row of it is without its mark."""
