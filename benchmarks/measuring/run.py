@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
+from ..servers import SERVERS, Server
 from .processes import MeasurementFailed, RunningServer, running_client, running_server
 from .samples import Case, Sample, sample_of_deliveries, sample_of_idling
-from .servers import SERVERS, Server
 
 __all__ = ["Bench", "Plan", "plan"]
 
@@ -23,6 +23,9 @@ AHEAD = 128
 the buffers of a socket hold, so that nobody is ever too slow."""
 FIRST_IDLE = 100
 """Connections before those whose memory is measured: what a server makes once is made then."""
+OVERHEAD = 1.3
+"""Seconds to start and end a server, and to settle, on an idle machine."""
+CONNECTS_PER_S = 1000
 ROUNDS_BESIDE = 2
 """Of servers that no target names."""
 
@@ -63,6 +66,13 @@ class Bench:
     versions: dict[str, str] = Factory(dict[str, str])
     """What the servers so far were built on."""
 
+    def estimate(self, plan: Plan) -> float:
+        """About how many seconds a plan takes on an idle machine."""
+        return sum(
+            OVERHEAD + case.clients / CONNECTS_PER_S + case.warm + self.seconds * case.longer
+            for _, case, _ in plan
+        )
+
     def run(self, plan: Plan, on_sample: Callable[[Sample], None]) -> list[Sample]:
         """All of a plan."""
         samples: list[Sample] = []
@@ -81,25 +91,28 @@ class Bench:
             with running_server(server, command) as running:
                 self.versions.update(running.versions)
                 try:
-                    if case.kind == "idle":
-                        return self._idle(case, running, lap)
-                    return self._deliveries(case, running, lap)
+                    measure = self._idle if case.kind == "idle" else self._deliveries
+                    sample = measure(case, running, lap)
                 except MeasurementFailed as failed:
                     said = running.complaints()
                     raise MeasurementFailed(f"{failed}; {said}" if said else failed) from failed
+                if sample.problems and (said := running.complaints()):
+                    return evolve(sample, problems=(*sample.problems, said))
+                return sample
         except MeasurementFailed as failed:
             return Sample(case=case.name, server=server.name, round=lap, problems=(str(failed),))
 
     def _deliveries(self, case: Case, running: RunningServer, lap: int) -> Sample:
+        seconds = self.seconds * case.longer
         options = [
-            *("--duration", self.seconds),
+            *("--duration", seconds),
             *("--warm", case.warm),
             *("--settle", SETTLE),
             *("--stalled", case.stalled),
             *("--credit-fd", running.credit),
             *(("--ahead", AHEAD) if case.kind == "flat" else ("--latency",)),
         ]
-        limit = CONNECT_TIMEOUT + case.warm + self.seconds
+        limit = CONNECT_TIMEOUT + case.warm + seconds
         with running_client(self.client, running, case.clients, limit, *options) as client:
             told = client.result(limit + 5)
         return sample_of_deliveries(case, running.server.name, lap, told, running.notes)

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from attrs import frozen
 
-from .servers import Server
+from ..servers import Server
 
 __all__ = [
     "MeasurementFailed",
@@ -28,8 +28,8 @@ __all__ = [
     "running_server",
 ]
 
-REPOSITORY = Path(__file__).parents[1]
-SOURCE = Path(__file__).parent / "client" / "loadclient.c"
+REPOSITORY = Path(__file__).parents[2]
+SOURCE = Path(__file__).parents[1] / "client" / "loadclient.c"
 
 START_TIMEOUT = 60.0
 """Seconds for a server to listen; a busy machine takes its time."""
