@@ -21,7 +21,8 @@ from .servers import install_node_packages, missing_servers
 
 __all__ = ["main"]
 
-QUICK_SECONDS = 0.3
+ROUNDS, SECONDS = 5, 1.5
+QUICK_ROUNDS, QUICK_SECONDS = 1, 0.3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,8 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", default="", help="cases, or parts of their names: ws-paced,stalled,scale-5000"
     )
-    parser.add_argument("--rounds", type=int, help="of each case (5; with --quick 1)")
-    parser.add_argument("--seconds", type=float, help=f"of a window (2; quick: {QUICK_SECONDS})")
+    parser.add_argument(
+        "--rounds", type=int, help=f"of each case ({ROUNDS}; quick: {QUICK_ROUNDS})"
+    )
+    parser.add_argument(
+        "--seconds", type=float, help=f"of a window ({SECONDS:g}; quick: {QUICK_SECONDS:g})"
+    )
     parser.add_argument("--fast-path", default="default", choices=["default", "on", "off"])
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--plots", type=Path, help="the folder to draw the plots in")
@@ -80,8 +85,8 @@ def _chosen(only: str) -> list[Case]:
 
 
 def _run(cases: list[Case], options: Any) -> Results:
-    rounds = options.rounds or (1 if options.quick else 5)
-    seconds = options.seconds or (QUICK_SECONDS if options.quick else 2.0)
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     if options.quick:
         cases = [smaller(each) for each in cases]
     raise_open_files(20_000)

@@ -14,14 +14,14 @@ __all__ = ["CASES", "LOADS", "SCALE", "TARGETS", "Measured", "Target", "smaller"
 _WS = ("ours-ws", "picows", "websockets", "node-ws", "naive-trio-websocket")
 _WS_BESIDE = ("raw-trio", "starlette", "socketio")
 _WS_FLAT = ("ours-ws", "picows", "raw-trio", "node-ws")
-_WS_FLAT_BESIDE = ("websockets", "naive-trio-websocket", "starlette", "socketio")
+_WS_FLAT_BESIDE = ("websockets", "naive-trio-websocket")
 _SSE = ("ours-sse", "node-http", "sse-starlette", "naive-quart-trio")
 
 SCALE = (1, 10, 100, 1000, 5000)
 """Clients, each time with 10,000 deliveries a second in all; with one client 500."""
 BATCHES = (1, 4, 16, 64)
 """Events in one go, 20 times a second, to 100 clients."""
-LOADS = (10, 50, 100, 200, 400)
+LOADS = (20, 50, 150, 400)
 """Events a second, to 100 clients."""
 
 
@@ -84,8 +84,8 @@ def _stalled() -> list[Case]:
             stalled=stalled,
             rate=20,
             # What the kernel holds for it, some 18 kB, is full after 3 s; then it is felt.
-            warm=5.0,
-            longer=2.0,
+            warm=4.0,
+            longer=1.5,
             servers=(f"ours-{transport}",),
         )
         for transport in ("ws", "sse")
@@ -104,7 +104,7 @@ def _scale() -> list[Case]:
             servers=("ours-ws", "ours-sse"),
             beside=("websockets", "node-ws", "picows"),
             longer=2.5 if clients == 5000 else 1.0,
-            rounds=None if clients in {100, 5000} else 3,
+            rounds=None if clients in {100, 5000} else 2,
         )
         for clients in SCALE
     ]
@@ -121,6 +121,7 @@ def _batch() -> list[Case]:
             batch=batch,
             servers=("ours-ws", "ours-sse"),
             beside=("websockets", "node-ws", "node-http"),
+            longer=0.5,
             rounds=3,
         )
         for batch in BATCHES
@@ -137,6 +138,7 @@ def _load() -> list[Case]:
             rate=rate,
             servers=("ours-ws", "ours-sse"),
             beside=("websockets", "node-ws", "picows"),
+            longer=0.5,
             rounds=3,
         )
         for rate in LOADS
@@ -257,7 +259,8 @@ TARGETS: Sequence[Target] = tuple(_targets())
 
 def smaller(case: Case) -> Case:
     """It with few clients, to see that it works: its figures mean nothing."""
+    title = f"tried out with few clients; in earnest: {case.title}"
     clients = max(1, min(case.clients, 20) - case.stalled)
     rate = max(case.rate, 20.0) if case.rate else 0.0
     warm = min(case.warm, 0.1)
-    return evolve(case, clients=clients, rate=rate, warm=warm, longer=1.0, rounds=1)
+    return evolve(case, title=title, clients=clients, rate=rate, warm=warm, longer=1.0, rounds=1)

@@ -25,7 +25,7 @@ FIRST_IDLE = 100
 """Connections before those whose memory is measured: what a server makes once is made then."""
 OVERHEAD = 1.3
 """Seconds to start and end a server, and to settle, on an idle machine."""
-CONNECTS_PER_S = 1000
+CONNECTS_PER_S = 800
 ROUNDS_BESIDE = 2
 """Of servers that no target names."""
 

@@ -37,7 +37,7 @@ class Case:
     """Events at every tick."""
     stalled: int = 0
     """Clients, beside the others, that never read."""
-    warm: float = 0.5
+    warm: float = 0.4
     """Seconds of events before those that count."""
     longer: float = 1.0
     """By how much its window is longer than that of others: where there are few events."""
