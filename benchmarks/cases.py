@@ -139,7 +139,7 @@ def _load() -> list[Case]:
             servers=("ours-ws", "ours-sse"),
             beside=("websockets", "node-ws", "picows"),
             longer=0.5,
-            rounds=3,
+            rounds=2,
         )
         for rate in LOADS
     ]

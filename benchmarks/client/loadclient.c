@@ -203,11 +203,11 @@ static void save_carry(connection *c, const char *p, int length) {
 static char *take_head(connection *c, char *p, int length) {
   char *end = memmem(p, length, "\r\n\r\n", 4);
   if (!end) return NULL;
+  *end = 0;
   if (memcmp(p, want.websocket ? "HTTP/1.1 101" : "HTTP/1.1 200", 12)) {
-    fprintf(stderr, "loadclient: refused: %.*s\n", length > 300 ? 300 : length, p);
+    fprintf(stderr, "loadclient: refused: %.*s\n", (int)strcspn(p, "\r"), p);
     exit(3);
   }
-  *end = 0;
   c->chunked = !want.websocket && strcasestr(p, "transfer-encoding: chunked") != NULL;
   if (want.socketio) c->waits_for_sio = 1;
   else mark_open(c);
