@@ -22,6 +22,8 @@ from .servers import install_node_packages, missing_servers
 __all__ = ["main"]
 
 ROUNDS, SECONDS = 5, 1.5
+FILES, FILES_BESIDE = 20_000, 200
+"""Open files that are asked for, and those of a server beside its clients."""
 QUICK_ROUNDS, QUICK_SECONDS = 1, 0.3
 
 
@@ -89,7 +91,9 @@ def _run(cases: list[Case], options: Any) -> Results:
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     if options.quick:
         cases = [smaller(each) for each in cases]
-    raise_open_files(20_000)
+    files = raise_open_files(FILES)
+    if files < max(each.clients for each in cases) + FILES_BESIDE:
+        print(f"At most {files} open files: some cases need more (ulimit -n)", file=sys.stderr)
     install_node_packages()
     missing = missing_servers()
     machine = machine_facts({})

@@ -103,7 +103,9 @@ def _scale() -> list[Case]:
             rate=10_000 / clients if clients > 10 else 500,
             servers=("ours-ws", "ours-sse"),
             beside=("websockets", "node-ws", "picows"),
-            longer=2.5 if clients == 5000 else 1.0,
+            # Of two events a second some are to come before, and some to count.
+            warm=1.0 if clients == 5000 else 0.4,
+            longer=3.0 if clients == 5000 else 1.0,
             rounds=None if clients in {100, 5000} else 2,
         )
         for clients in SCALE

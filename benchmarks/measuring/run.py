@@ -17,14 +17,16 @@ __all__ = ["Bench", "Plan", "plan"]
 CONNECT_TIMEOUT = 60.0
 """Seconds beside a case's own for everybody to connect, and for whatever else takes time."""
 SETTLE = 0.3
-"""Seconds between the last handshake and the first event: nobody is to miss it."""
+SETTLE_PER_CLIENT = 0.0002
+"""Seconds between the last handshake and the first event: nobody is to miss it, and what a server
+still has to do for those who have just come is none of the events' cost."""
 AHEAD = 128
 """Events that a server may be ahead of the slowest client where it is not paced: 40 kB, which
 the buffers of a socket hold, so that nobody is ever too slow."""
 FIRST_IDLE = 100
 """Connections before those whose memory is measured: what a server makes once is made then."""
-OVERHEAD = 1.3
-"""Seconds to start and end a server, and to settle, on an idle machine."""
+OVERHEAD = 0.9
+"""Seconds to start and end a server, on an idle machine."""
 CONNECTS_PER_S = 800
 ROUNDS_BESIDE = 2
 """Of servers that no target names."""
@@ -69,7 +71,11 @@ class Bench:
     def estimate(self, plan: Plan) -> float:
         """About how many seconds a plan takes on an idle machine."""
         return sum(
-            OVERHEAD + case.clients / CONNECTS_PER_S + case.warm + self.seconds * case.longer
+            OVERHEAD
+            + case.clients / CONNECTS_PER_S
+            + _settle(case)
+            + case.warm
+            + self.seconds * case.longer
             for _, case, _ in plan
         )
 
@@ -107,7 +113,7 @@ class Bench:
         options = [
             *("--duration", seconds),
             *("--warm", case.warm),
-            *("--settle", SETTLE),
+            *("--settle", _settle(case)),
             *("--stalled", case.stalled),
             *("--credit-fd", running.credit),
             *(("--ahead", AHEAD) if case.kind == "flat" else ("--latency",)),
@@ -122,12 +128,16 @@ class Bench:
         some = min(FIRST_IDLE, case.clients)
         with running_client(self.client, running, some, 2 * limit, "--idle") as first:
             first.wait_connected(limit)
-            time.sleep(SETTLE)
+            time.sleep(_settle(case))
             before = running.memory()
             with running_client(self.client, running, case.clients, limit, "--idle") as client:
                 client.wait_connected(limit)
-                time.sleep(SETTLE)
+                time.sleep(_settle(case))
                 grown = running.memory() - before
                 told = client.result(10)
             first.result(10)
         return sample_of_idling(case, running.server.name, lap, told, grown, running.notes)
+
+
+def _settle(case: Case) -> float:
+    return SETTLE + SETTLE_PER_CLIENT * case.clients

@@ -36,7 +36,7 @@ _HEADS = {
 
 def report(results: Results) -> str:
     """All of it, in lines."""
-    lines: list[str] = []
+    lines = list(_machine(results))
     for case in results.cases:
         if results.servers_of(case):
             lines += _case(results, case)
@@ -49,6 +49,16 @@ def report(results: Results) -> str:
         ]
     lines += _remarks(results)
     return "\n".join(lines)
+
+
+def _machine(results: Results) -> Iterator[str]:
+    facts = results.machine
+    if facts:
+        versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+        yield ""
+        yield f"{facts['cpu']}, {facts['cores']} cores, {facts['kernel']}, {facts['python']}"
+        yield versions
+        yield f"Load before it began: {facts['load_before']} (0 is what it should be)"
 
 
 def _case(results: Results, case: Case) -> Iterator[str]:
@@ -108,6 +118,8 @@ def _remarks(results: Results) -> Iterator[str]:
     )
     for note in dict.fromkeys(itertools.chain.from_iterable(each.notes for each in samples)):
         yield f"Note: {note}."
+    if results.machine and results.machine["cores"] < 2:
+        yield "THERE IS ONE CORE: the client takes the server's time. Nothing of this holds."
     kinds: Counter[str] = Counter()
     for each in samples:
         kinds.update({text.split(":")[0] for text in each.doubts})

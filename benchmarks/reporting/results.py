@@ -127,7 +127,7 @@ class Results:
         said = [{each.split(":")[0]: None for each in (*s.problems, *s.doubts)} for s in samples]
         times = Counter(kind for kinds in said for kind in kinds)
         return [
-            f"{measured.server}: {kind} ({count} of {len(samples)})"
+            f"{measured.server}, {measured.case}: {kind} ({count} of {len(samples)})"
             for kind, count in times.items()
         ]
 
