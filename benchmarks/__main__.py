@@ -103,7 +103,13 @@ def _run(cases: list[Case], options: Any) -> Results:
         minutes = bench.estimate(measurements) / 60
         print(f"{len(measurements)} measurements, about {minutes:.0f} minutes", flush=True)
         progress = _Progress(len(measurements))
-        samples = bench.run(measurements, progress.show)
+        samples: list[Sample] = []
+        try:
+            for sample in bench.run(measurements):
+                samples.append(sample)
+                progress.show(sample)
+        except KeyboardInterrupt:
+            print("Interrupted: this is of what was measured until then.", file=sys.stderr)
     machine["versions"] = dict(sorted(bench.versions.items()))
     return Results(
         cases=cases,

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "chunks.h"
+#include "latencies.h"
 #include "usage.h"
 
 #define READ_BYTES (256 * 1024)
@@ -65,8 +66,6 @@ static char *buffer, *raw;
 static int poller, started, opened, dead, in_window, everybody;
 static long total, bytes, reads, misordered, malformed;
 static uint64_t now, first_event;
-static uint32_t *latencies;
-static long latency_count, latency_room;
 
 static snapshot take_snapshot(void) {
   usage server = usage_of(want.server_pid), client = usage_of(getpid());
@@ -90,16 +89,6 @@ static const char *find(const char *message, int length, const char *what, int s
   return found;
 }
 
-static void note_latency(uint64_t published) {
-  if (latency_count == latency_room) {
-    latency_room = latency_room ? latency_room * 2 : 1 << 18;
-    latencies = realloc(latencies, latency_room * sizeof *latencies);
-    if (!latencies) fail("no memory for latencies");
-  }
-  uint64_t took = now > published ? now - published : 0;
-  latencies[latency_count++] = took > UINT32_MAX ? UINT32_MAX : took;
-}
-
 static int take_message(connection *c, const char *message, int length) {
   static int marker_at, stamp_at;
   const char *end = message + length;
@@ -111,7 +100,7 @@ static int take_message(connection *c, const char *message, int length) {
   if (end[-1] != (want.socketio ? ']' : '}')) malformed++;
   if (want.latency && in_window) {
     const char *stamp = find(message, length, STAMP, sizeof STAMP - 1, &stamp_at);
-    if (stamp) note_latency(number_at(stamp + sizeof STAMP - 1, end));
+    if (stamp) note_latency(number_at(stamp + sizeof STAMP - 1, end), now);
     else malformed++;
   }
   if (!first_event) first_event = now;
@@ -312,11 +301,6 @@ static void extend_credit(void) {
 
 // --- what it tells
 
-static int by_size(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 static double seconds(uint64_t from, uint64_t to) { return (to - from) / 1e9; }
 
 static void tell(snapshot begin, snapshot connected, snapshot from, snapshot to, const char *end) {
@@ -334,12 +318,7 @@ static void tell(snapshot begin, snapshot connected, snapshot from, snapshot to,
          seconds(from.client.cpu, to.client.cpu), seconds(from.client.waited, to.client.waited));
   printf(",\"misordered\":%ld,\"malformed\":%ld,\"slowest\":%ld,\"fastest\":%ld", misordered, malformed,
          slowest, fastest);
-  if (latency_count) {
-    qsort(latencies, latency_count, sizeof *latencies, by_size);
-    printf(",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f",
-           latencies[latency_count / 2] / 1e3, latencies[latency_count * 99 / 100] / 1e3,
-           latencies[latency_count * 999 / 1000] / 1e3, latencies[latency_count - 1] / 1e3);
-  }
+  tell_latencies();
   printf("}\n");
   exit(0);
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attrs import Factory, define, evolve
@@ -79,13 +79,10 @@ class Bench:
             for _, case, _ in plan
         )
 
-    def run(self, plan: Plan, on_sample: Callable[[Sample], None]) -> list[Sample]:
-        """All of a plan."""
-        samples: list[Sample] = []
+    def run(self, plan: Plan) -> Iterator[Sample]:
+        """All of a plan, one sample after the other."""
         for lap, case, server in plan:
-            samples.append(self.measure(case, server, lap))
-            on_sample(samples[-1])
-        return samples
+            yield self.measure(case, server, lap)
 
     def measure(self, case: Case, server: Server, lap: int = 0) -> Sample:
         """One sample. What goes wrong is told in it.

@@ -175,7 +175,7 @@ def machine_facts(versions: Mapping[str, str]) -> dict[str, Any]:
     return {
         "cpu": model,
         "cores": len(os.sched_getaffinity(0)),
-        "kernel": f"{platform.system()} {platform.release()}",
+        "kernel": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "load_before": round(os.getloadavg()[0], 2),
         "versions": dict(sorted(versions.items())),
