@@ -13,6 +13,8 @@ from trio_agent_rt import Limits, RealtimeAgent, TaskRun, serve_sse, serve_webso
 from ..publishing import announce, read_options, step_data
 from .pacing import publish_events
 
+__all__ = ["FAST_PATH", "fast_path_option"]
+
 PADDING = 153
 """So that its events, which have a position besides, are as long as those of the others."""
 
@@ -24,7 +26,7 @@ async def agent(task: str, run: TaskRun) -> None:
     """Nobody submits anything here."""
 
 
-def _fast_path(wanted: str, *may_take_it: Any) -> tuple[dict[str, bool], str | None]:
+def fast_path_option(wanted: str, *may_take_it: Any) -> tuple[dict[str, bool], str | None]:
     """The option for whichever of these takes it, and what is to be said if none does."""
     if wanted == "default":
         return {}, None
@@ -41,7 +43,7 @@ async def main() -> None:
     """Serve until standard input is closed."""
     options = read_options()
     serve: Any = serve_websocket if options.transport == "ws" else serve_sse
-    fast_path, note = _fast_path(options.fast_path, RealtimeAgent, Limits, serve)
+    fast_path, note = fast_path_option(options.fast_path, RealtimeAgent, Limits, serve)
     limits = Limits(max_connections=20_000, **_only(fast_path, Limits))
     realtime = RealtimeAgent(agent, limits=limits, **_only(fast_path, RealtimeAgent))
     async with realtime, trio.open_nursery() as nursery:
