@@ -1,17 +1,19 @@
 // A bounded load client for loopback: N WebSocket or SSE connections, one thread, epoll.
 //
-//   connect ──▶ CONNECTED ──▶ settle ──▶ credit ──▶ first event ──▶ warm ──▶ window ──▶ JSON
-//                   └─ --idle: held until stdin is closed or the time is up ──────────────┘
+//   connect ──▶ CONNECTED ──▶ settle ──▶ warm ──▶ nothing is on the way ──▶ window ──▶
+//                   │                              nothing is on the way ──▶ JSON
+//                   └─ --idle: held until stdin is closed or the time is up ──▶ JSON
 //
 // Every connection must be given every event, in order: events carry "step-%08d", and
 // "t":<CLOCK_MONOTONIC ns> of when they were published. Other messages are passed over.
 //
 // --credit-fd is the write end of the server's standard input: how many events it may have
-// published in all, a number a line. With --ahead W it is never more than W events ahead of
-// the slowest connection; without, one number that is never reached says "go".
+// published in all, a number a line. Where it is paced (--rate, --batch) it is given those of
+// the warm-up, and then those of the window. Otherwise it is never more than --ahead events
+// ahead of the slowest connection, and has none to publish at the edges of the window.
 //
-// The server's CPU time is read here (--server-pid), at the very edges of the window, so
-// that it belongs to the deliveries that are counted and to nothing else.
+// So the server's CPU time (--server-pid), which is read at these edges, belongs to the
+// deliveries that are counted and to nothing else, however it queues and joins.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,6 +32,7 @@
 
 #include "chunks.h"
 #include "latencies.h"
+#include "options.h"
 #include "usage.h"
 
 #define READ_BYTES (256 * 1024)
@@ -52,20 +55,11 @@ typedef struct {
   usage server, client;
 } snapshot;
 
-static struct {
-  int websocket, socketio, port, clients, stalled, inflight, latency, idle, credit_fd, server_pid;
-  long ahead;
-  double duration, warm, settle, limit;
-  const char *path;
-  char headers[4096];
-} want = {.websocket = 1, .clients = 1, .inflight = 64, .credit_fd = -1, .duration = 1,
-          .limit = 60, .path = "/"};
-
 static connection *all;
 static char *buffer, *raw;
 static int poller, started, opened, dead, in_window, everybody;
 static long total, bytes, reads, misordered, malformed;
-static uint64_t now, first_event;
+static uint64_t now;
 
 static snapshot take_snapshot(void) {
   usage server = usage_of(want.server_pid), client = usage_of(getpid());
@@ -103,7 +97,6 @@ static int take_message(connection *c, const char *message, int length) {
     if (stamp) note_latency(number_at(stamp + sizeof STAMP - 1, end), now);
     else malformed++;
   }
-  if (!first_event) first_event = now;
   total++;
   return 1;
 }
@@ -274,12 +267,14 @@ static void turn(int timeout) {
   now = clock_ns();
 }
 
+static long credit; // events that the server may have published
+
 static void give_credit(long events) {
-  static long given = -1;
-  if (want.credit_fd < 0 || events <= given) return;
+  if (events <= credit) return;
   char line[32];
   int length = snprintf(line, sizeof line, "%ld\n", events);
-  if (write(want.credit_fd, line, length) == length) given = events;
+  if (want.credit_fd >= 0 && write(want.credit_fd, line, length) != length) return;
+  credit = events;
 }
 
 static void look_at_progress(long *slowest, long *fastest) {
@@ -292,11 +287,26 @@ static void look_at_progress(long *slowest, long *fastest) {
 
 static void extend_credit(void) {
   static uint64_t looked_at;
-  if (!want.ahead || now - looked_at < 1000000) return;
+  if (now - looked_at < 1000000) return;
   long slowest, fastest;
   look_at_progress(&slowest, &fastest);
   give_credit(slowest + want.ahead);
   looked_at = now;
+}
+
+// Let events come for so long, and then until none is on the way; 0 if that takes far too long.
+static int let_events_come(double seconds, uint64_t give_up) {
+  uint64_t begin = now, length = seconds * 1e9, enough = begin + 5 * length + (uint64_t)(want.patience * 1e9);
+  if (want.rate) {
+    long ticks = seconds * want.rate + .5;
+    give_credit(credit + (ticks ? ticks : 1) * want.batch);
+  } else if (!credit) give_credit(want.ahead);
+  while (now < begin + length || total < credit * want.clients) {
+    turn(2);
+    if (!want.rate && now < begin + length) extend_credit();
+    if (dead || now > give_up || now > enough) return 0;
+  }
+  return 1;
 }
 
 // --- what it tells
@@ -321,35 +331,6 @@ static void tell(snapshot begin, snapshot connected, snapshot from, snapshot to,
   tell_latencies();
   printf("}\n");
   exit(0);
-}
-
-static void read_options(int count, char **options) {
-  for (int i = 1; i < count; i++) {
-    char *name = options[i];
-    if (!strcmp(name, "--socketio")) want.socketio = 1;
-    else if (!strcmp(name, "--latency")) want.latency = 1;
-    else if (!strcmp(name, "--idle")) want.idle = 1;
-    else if (i + 1 >= count) errno = 0, fail("an option lacks its value, or is unknown");
-    else {
-      char *value = options[++i];
-      if (!strcmp(name, "--mode")) want.websocket = !strcmp(value, "ws");
-      else if (!strcmp(name, "--port")) want.port = atoi(value);
-      else if (!strcmp(name, "--path")) want.path = value;
-      else if (!strcmp(name, "--clients")) want.clients = atoi(value);
-      else if (!strcmp(name, "--stalled")) want.stalled = atoi(value);
-      else if (!strcmp(name, "--inflight")) want.inflight = atoi(value);
-      else if (!strcmp(name, "--ahead")) want.ahead = atol(value);
-      else if (!strcmp(name, "--duration")) want.duration = atof(value);
-      else if (!strcmp(name, "--warm")) want.warm = atof(value);
-      else if (!strcmp(name, "--settle")) want.settle = atof(value);
-      else if (!strcmp(name, "--limit")) want.limit = atof(value);
-      else if (!strcmp(name, "--credit-fd")) want.credit_fd = atoi(value);
-      else if (!strcmp(name, "--server-pid")) want.server_pid = atoi(value);
-      else if (!strcmp(name, "--header") && strlen(want.headers) + strlen(value) + 3 < sizeof want.headers)
-        strcat(strcat(want.headers, value), "\r\n");
-      else errno = 0, fail("unknown option");
-    }
-  }
 }
 
 int main(int count, char **options) {
@@ -378,15 +359,9 @@ int main(int count, char **options) {
   uint64_t settled = connected.at + (uint64_t)(want.settle * 1e9);
   do turn(5);
   while (now < settled);
-  give_credit(want.ahead ? want.ahead : INT64_MAX / 2);
-  for (;;) {
-    turn(2);
-    extend_credit();
-    if (now > give_up) tell(begin, connected, from, take_snapshot(), first_event ? "too slow" : "no events");
-    if (dead == everybody) tell(begin, connected, from, take_snapshot(), "all were disconnected");
-    if (!first_event) continue;
-    if (!in_window && now > first_event + (uint64_t)(want.warm * 1e9)) from = take_snapshot(), in_window = 1;
-    if (in_window && now > from.at + (uint64_t)(want.duration * 1e9))
-      tell(begin, connected, from, take_snapshot(), "done");
-  }
+  if (!let_events_come(want.warm, give_up))
+    tell(begin, connected, from, take_snapshot(), dead ? "disconnected" : total ? "too slow" : "no events");
+  from = take_snapshot(), in_window = 1;
+  int whole = let_events_come(want.duration, give_up);
+  tell(begin, connected, from, take_snapshot(), dead ? "disconnected" : whole ? "done" : "behind");
 }

@@ -23,6 +23,8 @@ still has to do for those who have just come is none of the events' cost."""
 AHEAD = 128
 """Events that a server may be ahead of the slowest client where it is not paced: 40 kB, which
 the buffers of a socket hold, so that nobody is ever too slow."""
+AHEAD_IN_ALL = 25_000
+"""Deliveries that it may be ahead, so that with many clients a window is not over by then."""
 FIRST_IDLE = 100
 """Connections before those whose memory is measured: what a server makes once is made then."""
 OVERHEAD = 0.9
@@ -113,9 +115,9 @@ class Bench:
             *("--settle", _settle(case)),
             *("--stalled", case.stalled),
             *("--credit-fd", running.credit),
-            *(("--ahead", AHEAD) if case.kind == "flat" else ("--latency",)),
+            *_pace(case),
         ]
-        limit = CONNECT_TIMEOUT + case.warm + seconds
+        limit = CONNECT_TIMEOUT + 5 * (case.warm + seconds)
         with running_client(self.client, running, case.clients, limit, *options) as client:
             told = client.result(limit + 5)
         return sample_of_deliveries(case, running.server.name, lap, told, running.notes)
@@ -138,3 +140,9 @@ class Bench:
 
 def _settle(case: Case) -> float:
     return SETTLE + SETTLE_PER_CLIENT * case.clients
+
+
+def _pace(case: Case) -> tuple[object, ...]:
+    if case.kind == "flat":
+        return "--ahead", max(2, min(AHEAD, AHEAD_IN_ALL // case.clients))
+    return "--rate", case.rate, "--batch", case.batch, "--latency"

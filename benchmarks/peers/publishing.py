@@ -1,7 +1,8 @@
 """What every server of a benchmark does alike: the same events, at the same pace, when told.
 
 Each reads from its standard input how many events it may have published in all, a number a
-line, from whoever reads them; it ends when that is closed. Paced servers are told once to go.
+line, from whoever reads them; it ends when that is closed. Paced servers keep their pace for as
+long as they may, and begin it anew when they may again.
 Flat ones publish as fast as they can, one event per pass of their event loop, and are never
 more than a few hundred events ahead of the slowest client: so no queue of theirs grows without
 bound, and no client is lost.

@@ -31,8 +31,7 @@ export const publishEvents = (publish) => {
   let credit = 0;
   let published = 0;
   let partial = "";
-  let started = false;
-  let waiting = false;
+  let waiting = true;
   let nextAt = 0;
 
   const publishOne = () => {
@@ -59,12 +58,9 @@ export const publishEvents = (publish) => {
     const lines = (partial + received).split("\n");
     partial = lines.pop();
     if (lines.length) credit = Number(lines.at(-1));
-    if (!started && credit) {
-      started = true;
-      nextAt = performance.now();
-      publishOne();
-    } else if (waiting) {
+    if (waiting && credit) {
       waiting = false;
+      nextAt = performance.now();
       publishOne();
     }
   });

@@ -20,6 +20,7 @@ async def publish_events(
 ) -> None:
     """Call `publish` with 0, 1, 2, … when it is time, until standard input is closed."""
     credit = Credit()
+    interval = 1 / options.rate if options.rate else 0.0
     more = asyncio.Event()
 
     def listen() -> None:
@@ -34,12 +35,14 @@ async def publish_events(
     while True:
         if options.rate:
             await asyncio.sleep(next_at - loop.time())
-            next_at += 1 / options.rate
+            next_at += interval
         else:
             await asyncio.sleep(0)
-        while published + options.batch > credit.events:
-            more.clear()
-            await more.wait()
+        if published + options.batch > credit.events:
+            while published + options.batch > credit.events:
+                more.clear()
+                await more.wait()
+            next_at = loop.time() + interval
         for _ in range(options.batch):
             waiting = publish(published)
             if waiting is not None:

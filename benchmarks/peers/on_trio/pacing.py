@@ -19,6 +19,7 @@ async def publish_events(options: Options, publish: Callable[[int], None]) -> No
         publish: gives an event to every client; must not wait.
     """
     credit = Credit()
+    interval = 1 / options.rate if options.rate else 0.0
     more = trio.Event()
 
     async def listen() -> None:
@@ -37,11 +38,13 @@ async def publish_events(options: Options, publish: Callable[[int], None]) -> No
         while True:
             if options.rate:
                 await trio.sleep_until(next_at)
-                next_at += 1 / options.rate
+                next_at += interval
             else:
                 await trio.lowlevel.checkpoint()
-            while published + options.batch > credit.events:
-                await more.wait()
+            if published + options.batch > credit.events:
+                while published + options.batch > credit.events:
+                    await more.wait()
+                next_at = trio.current_time() + interval
             for _ in range(options.batch):
                 publish(published)
                 published += 1
