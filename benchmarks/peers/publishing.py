@@ -19,10 +19,23 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-__all__ = ["Credit", "Options", "announce", "event_text", "read_options", "step_data"]
+__all__ = [
+    "NO_HEARTBEAT",
+    "Credit",
+    "Options",
+    "announce",
+    "event_text",
+    "read_options",
+    "step_data",
+]
 
 MESSAGE_BYTES = 300
 """Of each event, as JSON."""
+
+
+NO_HEARTBEAT = 3600.0
+"""Seconds between two heartbeats, where there are any by default: they are no deliveries, and a
+window would have some in it or none, by chance."""
 
 
 @frozen

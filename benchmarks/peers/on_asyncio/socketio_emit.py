@@ -7,13 +7,13 @@ import json
 
 import socketio
 
-from ..publishing import event_text, read_options
+from ..publishing import NO_HEARTBEAT, event_text, read_options
 from .uvicorn_server import serve_app
 
 
 async def main() -> None:
     """Serve until standard input is closed."""
-    server = socketio.AsyncServer(async_mode="asgi")
+    server = socketio.AsyncServer(async_mode="asgi", ping_interval=NO_HEARTBEAT)
 
     async def publish(number: int) -> None:
         # It takes an object and makes JSON of it, once.

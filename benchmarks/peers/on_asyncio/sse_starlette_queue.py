@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ..publishing import event_text, read_options
+from ..publishing import NO_HEARTBEAT, event_text, read_options
 from .uvicorn_server import serve_app
 
 
@@ -30,7 +30,7 @@ async def main() -> None:
             finally:
                 clients.discard(queue)
 
-        return EventSourceResponse(events())
+        return EventSourceResponse(events(), ping=int(NO_HEARTBEAT))
 
     def publish(number: int) -> None:
         text = event_text(number)

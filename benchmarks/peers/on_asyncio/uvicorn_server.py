@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from ..publishing import Options, announce
+from ..publishing import NO_HEARTBEAT, Options, announce
 from .pacing import Publish, publish_events
 
 __all__ = ["serve_app"]
@@ -32,6 +32,7 @@ async def serve_app(app: Any, options: Options, publish: Publish, *packages: str
         app,
         loop="asyncio",
         ws_per_message_deflate=False,
+        ws_ping_interval=NO_HEARTBEAT,
         log_level="warning",
         access_log=False,
         lifespan="off",

@@ -6,7 +6,7 @@ import asyncio
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-from ..publishing import announce, event_text, read_options
+from ..publishing import NO_HEARTBEAT, announce, event_text, read_options
 from .pacing import publish_events
 
 
@@ -22,7 +22,9 @@ async def main() -> None:
         finally:
             clients.discard(connection)
 
-    async with serve(handle, "127.0.0.1", 0, compression=None) as server:
+    async with serve(
+        handle, "127.0.0.1", 0, compression=None, ping_interval=NO_HEARTBEAT
+    ) as server:
         announce(server.sockets[0].getsockname()[1], "websockets")
         await publish_events(options, lambda number: broadcast(clients, event_text(number)))
 

@@ -10,7 +10,7 @@ import trio
 
 from trio_agent_rt import Limits, RealtimeAgent, TaskRun, serve_sse, serve_websocket
 
-from ..publishing import announce, read_options, step_data
+from ..publishing import NO_HEARTBEAT, announce, read_options, step_data
 from .pacing import publish_events
 
 __all__ = ["FAST_PATH", "fast_path_option"]
@@ -44,7 +44,9 @@ async def main() -> None:
     options = read_options()
     serve: Any = serve_websocket if options.transport == "ws" else serve_sse
     fast_path, note = fast_path_option(options.fast_path, RealtimeAgent, Limits, serve)
-    limits = Limits(max_connections=20_000, **_only(fast_path, Limits))
+    limits = Limits(
+        max_connections=20_000, heartbeat_interval=NO_HEARTBEAT, **_only(fast_path, Limits)
+    )
     realtime = RealtimeAgent(agent, limits=limits, **_only(fast_path, RealtimeAgent))
     async with realtime, trio.open_nursery() as nursery:
         address = await nursery.start(
