@@ -22,7 +22,7 @@ from .habits import (
 from .sources import PACKAGE, REPOSITORY, Source, expect_none, python_files
 
 IN_PACKAGE = python_files(PACKAGE)
-EVERYWHERE = python_files(PACKAGE, "tests", "examples")
+EVERYWHERE = python_files(PACKAGE, "tests", "examples", "benchmarks")
 IN_TESTS = python_files("tests")
 
 MAY_SILENCE: Mapping[str, str] = {}
