@@ -2,6 +2,7 @@
 # make demo    watch an agent at work: DEMO_FILE=path.csv gives it a file of yours,
 #              DEMO_LLM=openai a real model
 # make test    the tests
+# make bench   what an event costs, here and with other servers
 #
 # All make their own environment in .venv, with any Python from 3.11 on, and install
 # into it again only when pyproject.toml has changed.
@@ -17,6 +18,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 DOCS := $(VENV)/.installed-docs
+BENCH := $(VENV)/.installed-bench
+
+# Of its own, so that what the tests need does not choose versions for the peers.
+BENCH_VENV ?= .bench-venv
 
 # Not asked of anyone: the optional rules (900s), 114, which does not know what the start of
 # serve_websocket is, and 127, which is against httpx: httpx-sse and the SDKs stand on it.
@@ -35,7 +40,7 @@ ROOT ?= playground
 # "make DEMO_FILE=..." hands it over through the environment, so that any name will do.
 export DEMO_FILE DEMO_LLM ROOT
 
-.PHONY: help serve demo test lint format types examples docs screenshots build clean
+.PHONY: help serve demo test bench lint format types examples docs screenshots build clean
 
 help:
 	@echo "make serve     a server with a page, http://127.0.0.1:8081/ (ROOT=folder: with files"
@@ -43,6 +48,8 @@ help:
 	@echo "make demo      watch an agent at work (DEMO_FILE=path.csv: on a file of yours;"
 	@echo "               DEMO_LLM=openai, anthropic: with a real model)"
 	@echo "make test      run the tests (ARGS=... for pytest)"
+	@echo "make bench     measure what an event costs, here and with other servers: 25 minutes"
+	@echo "               (ARGS=--quick: see that it works; see benchmarks/README.md)"
 	@echo "make lint      ruff and flake8-async"
 	@echo "make format    let ruff rewrite what it can"
 	@echo "make types     pyright, and whether the public types are complete"
@@ -72,11 +79,15 @@ demo: $(RUNTIME)
 test: $(DEV)
 	"$(BIN)/python" -m pytest $(ARGS)
 
+bench:
+	@$(MAKE) --no-print-directory VENV="$(BENCH_VENV)" "$(BENCH_VENV)/.installed-bench"
+	@"$(BENCH_VENV)/bin/python" -m benchmarks $(ARGS)
+
 lint: $(DEV)
 	"$(BIN)/ruff" check
 	"$(BIN)/ruff" format --check
 	find trio_agent_rt -name '*.py' -print0 | $(AT_ONCE) $(FLAKE8_ASYNC) $(IN_THE_PACKAGE)
-	find examples tests -name '*.py' -print0 | $(AT_ONCE) $(FLAKE8_ASYNC) $(IN_TESTS)
+	find benchmarks examples tests -name '*.py' -print0 | $(AT_ONCE) $(FLAKE8_ASYNC) $(IN_TESTS)
 
 format: $(DEV)
 	"$(BIN)/ruff" check --fix
@@ -103,8 +114,8 @@ build: $(DEV)
 	"$(BIN)/python" -m hatchling build
 
 clean:
-	rm -rf .venv .ci-venv dist build site playground test-output .coverage .pytest_cache .ruff_cache .hypothesis
-	find trio_agent_rt tests examples -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .ci-venv "$(BENCH_VENV)" benchmarks/peers/node/node_modules dist build site playground test-output .coverage .pytest_cache .ruff_cache .hypothesis
+	find trio_agent_rt benchmarks tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@for python in $(PYTHONS); do \
@@ -130,6 +141,11 @@ $(RUNTIME): pyproject.toml | $(BIN)/python
 $(DOCS): pyproject.toml $(DEV)
 	@echo "Installing what the site of the documentation needs into $(VENV)"
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
+	@touch "$@"
+
+$(BENCH): pyproject.toml | $(BIN)/python
+	@echo "Installing trio_agent_rt and the servers that it is compared with into $(VENV)"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch "$@"
 
 $(DEV): pyproject.toml | $(BIN)/python

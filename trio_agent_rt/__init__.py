@@ -6,6 +6,7 @@ limits, `clients` and `transports` for the two ends of a connection, `llm` for l
 models, `errors` for the whole tree of exceptions.
 """
 
+from . import starting as starting
 from .agent import (
     Answer,
     AutoConfirm,

@@ -29,7 +29,7 @@ LAYERS = (
     {"ungrouping"},
     {"events"},
     {"protocol"},
-    {"errors"},
+    {"errors", "starting"},
 )
 """From the top down; a part imports itself and what stands below it."""
 

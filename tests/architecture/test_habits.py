@@ -22,7 +22,7 @@ from .habits import (
 from .sources import PACKAGE, REPOSITORY, Source, expect_none, python_files
 
 IN_PACKAGE = python_files(PACKAGE)
-EVERYWHERE = python_files(PACKAGE, "tests", "examples")
+EVERYWHERE = python_files(PACKAGE, "tests", "examples", "benchmarks")
 IN_TESTS = python_files("tests")
 
 MAY_SILENCE: Mapping[str, str] = {}
@@ -45,6 +45,7 @@ def test_a_cancellation_is_never_swallowed() -> None:
 
 MAY_BE_GLOBAL: Mapping[str, str] = {
     f"{PACKAGE}/cli/": "it is the program",
+    f"{PACKAGE}/starting.py": "it asks first whether the process is the program",
     f"{PACKAGE}/protocol/_schema.py": "what it derives from a class is the same for all",
 }
 """Where the process may be touched, or something kept for all, with the reason."""

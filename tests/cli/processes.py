@@ -119,6 +119,12 @@ class Terminal:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process.send_signal(signal.SIGWINCH)
 
+    def hang_up(self) -> None:
+        """Take the terminal away, as closing its window does."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
     async def shows(self, text: str) -> None:
         """Wait until it has shown a text, after the one that was waited for last."""
         await self.shows_match(re.escape(text))
@@ -182,11 +188,12 @@ async def in_terminal(
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
+    terminal = Terminal(process, master, slave)
     try:
-        yield Terminal(process, master, slave)
+        yield terminal
     finally:
         await end(process)
-        os.close(master)
+        terminal.hang_up()
         os.close(slave)
 
 
@@ -249,14 +256,17 @@ class Piped:
 
 
 @asynccontextmanager
-async def piped(*arguments: str, cwd: Path | None = None) -> AsyncGenerator[Piped]:
-    """The program, read from while it runs."""
+async def piped(
+    *arguments: str, cwd: Path | None = None, errors: bool = False
+) -> AsyncGenerator[Piped]:
+    """The program, read from while it runs; with `errors`, standard error is a pipe too."""
     process = await trio.lowlevel.open_process(
         command(*arguments),
         cwd=cwd,
         env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if errors else None,
     )
     assert process.stdout is not None
     try:

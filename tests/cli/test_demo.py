@@ -13,6 +13,7 @@ from trio_agent_rt.cli.endings import Complaint
 
 from .processes import Done, in_terminal, run_program
 
+KEY = "k-3141592653"
 TABLE = "城市,温度\nGraz,21.5\nLinz,\n上海,30\n"
 
 
@@ -63,6 +64,19 @@ async def test_a_table_of_the_users_is_analysed(temporary: Path, name: str) -> N
     assert "3 rows × 2 columns" in done.out
     assert "温度" in done.out
     assert file.read_text() == TABLE
+    assert os.listdir(temporary) == []
+
+
+@pytest.mark.parametrize("name", ["table.csv", f"{KEY}.csv"])
+async def test_a_secret_of_the_environment_is_not_shown(temporary: Path, name: str) -> None:
+    file = temporary.parent / name
+    file.write_text(f"city,key\nGraz,{KEY}\nLinz,{KEY}\n")
+    env = {"TMPDIR": str(temporary), "SHOP_TOKEN": KEY}
+    done = await run_program("demo", "--file", str(file), env=env)
+    assert "[SHOP_TOKEN]" in done.out
+    assert KEY not in done.out + done.err
+    in_the_report = "  | key | 2 | 0 | 1 | [SHOP_TOKEN] (2) |"
+    assert (in_the_report in done.out.splitlines()) == (name == "table.csv")
     assert os.listdir(temporary) == []
 
 

@@ -53,6 +53,8 @@ async def test_a_person_is_asked(root: Path, typed: str, code: int) -> None:
                 await terminal.shows("Please type y for yes or n for no: ")
         assert await terminal.ends() == code
     assert (root / "sales_report.md").exists() == (code == 0)
+    said = "approved" if code == 0 else "rejected"
+    assert f"{said} by the person at the terminal" in terminal.text
     assert _is_given_back(terminal)
 
 

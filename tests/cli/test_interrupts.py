@@ -74,11 +74,26 @@ async def test_an_interrupt_before_the_command_keeps_it_from_running() -> None:
         assert await interrupts.run(command) is ExitCode.INTERRUPTED
 
 
+TAKEN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
 def test_the_handlers_from_before_are_put_back() -> None:
-    before = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in TAKEN]
     with Interrupts():
-        assert signal.getsignal(signal.SIGINT) != before[0]
-    assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == before
+        during = [signal.getsignal(number) for number in TAKEN]
+        assert all(was != now for was, now in zip(before, during, strict=True))
+    assert [signal.getsignal(number) for number in TAKEN] == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_what_nohup_ignores_stays_ignored(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            assert signal.getsignal(number) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,14 @@ async def test_a_question_that_nobody_can_answer_is_rejected_and_says_how(root: 
     done = await run_program("run", SAVE, cwd=root)
     assert done.code == 1
     assert "run it in a terminal, or give --yes" in done.out.splitlines()[-1]
+    assert "rejected by the program" in done.out
     assert os.listdir(root) == ["sales.csv"]
 
 
 async def test_yes_approves(root: Path) -> None:
     done = await run_program("run", SAVE, "--yes", cwd=root)
     assert done.code == 0
+    assert "approved by --yes" in done.out
     assert (root / "sales_report.md").exists()
 
 

@@ -12,9 +12,15 @@ import trio
 
 from trio_agent_rt.agent import TaskRun, Tool
 from trio_agent_rt.agent.tools import default_tools
+from trio_agent_rt.cli.commands.scripts.unasked import why_unasked
+from trio_agent_rt.events import SessionView
 from trio_agent_rt.protocol import (
     ConfirmationRequested,
+    Plan,
+    PlanCreated,
+    PlanStep,
     SessionSummary,
+    StepStarted,
     ToolsListed,
     decode_http_answer,
     decode_http_sessions,
@@ -63,10 +69,12 @@ def _session_of(realtime: RealtimeAgent, task: RunningTask) -> str:
     return session
 
 
-async def _asked(task: RunningTask) -> str:
-    """The id of the step, once it asks."""
+async def _asked(
+    task: RunningTask, what: type[ConfirmationRequested | StepStarted] = ConfirmationRequested
+) -> str:
+    """The id of the step, once it asks or has begun."""
     async for event in task:
-        if isinstance(event, ConfirmationRequested):
+        if isinstance(event, what):
             return event.step_id
     raise AssertionError("nothing was asked")
 
@@ -175,13 +183,53 @@ async def test_confirm_answers_a_question(transport: Transport, option: str, sai
         with trio.fail_after(10):
             step = await _asked(task)
         place = ["--session", _session_of(realtime, task), "--step", step]
-        other = await _run("confirm", url, *place, "--confirmation", "another's", option)
+        other = await _run("confirm", url, *place, "--confirmation", "another_one", option)
         done = await _run("confirm", url, *place, option)
         late = await _run("confirm", url, *place, option, "--json")
-    assert (other.code, other.out) == (1, "no such question is open\n")
+    assert other.code == 1
+    assert other.out == f"step '{step}' asks another question than 'another_one': '{task.id}.1'\n"
     assert (done.code, done.out, done.err) == (0, f"{said}\n", "")
     assert late.code == 1
     assert json.loads(late.out)["outcome"] == "already_decided"
+
+
+@over_each
+async def test_confirm_says_why_it_met_no_question(transport: Transport) -> None:
+    async with serving(transport) as (realtime, url):
+        task = realtime.submit("work", principal=ANN)
+        with trio.fail_after(10):
+            writes = await _asked(task, StepStarted)
+        session = _session_of(realtime, task)
+        place = ["--session", session, "--yes"]
+        nothing = await _run("confirm", url, *place, "--step", writes)
+        beside = realtime.submit("ask", session=session)
+        with trio.fail_after(10):
+            step = await _asked(beside)
+        no_task = await _run("confirm", url, *place, "--step", step, "--task", "no\x1b")
+        no_step = await _run("confirm", url, *place, "--step", "none")
+        not_there = await _run("confirm", url, *place, "--step", "none", "--task", task.id)
+        as_json = await _run("confirm", url, *place, "--step", "none", "--json")
+        with trio.fail_after(10):
+            await task.cancel()
+            await beside.cancel()
+        over = await _run("confirm", url, *place, "--step", "none")
+    asks = f"what is asked now is asked by '{step}'\n"
+    assert nothing.out == f"step '{writes}' runs, and has not asked; nothing is asked now\n"
+    assert no_task.out == f"no task 'no' runs in that session; {asks}"
+    assert no_step.out == f"no task that runs has a step 'none'; {asks}"
+    assert not_there.out == f"task '{task.id}' has no step 'none'; {asks}"
+    assert json.loads(as_json.out)["outcome"] == "unknown"
+    assert over.out == "the task has ended, and had no step 'none'\n"
+    answers = (nothing, no_task, no_step, not_there, as_json, over)
+    assert [(each.code, each.err) for each in answers] == [(1, "")] * 6
+
+
+@pytest.mark.parametrize(("step_id", "how"), [("a", "has ended (skipped)"), ("b", "has not begun")])
+def test_a_step_that_does_not_run_asks_nothing(step_id: str, how: str) -> None:
+    steps = (PlanStep(id="a", name="A", status="skipped"), PlanStep(id="b", name="B"))
+    session = SessionView()
+    session.apply(PlanCreated(plan=Plan(id="p", steps=steps), task_id="t"))
+    assert why_unasked(session, step_id) == f"step '{step_id}' {how}; nothing is asked now"
 
 
 @pytest.mark.parametrize(

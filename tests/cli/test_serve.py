@@ -35,7 +35,7 @@ async def test_what_it_tells_to_try_works(tmp_path: Path) -> None:
     assert "✓ Succeeded in " in done.stdout.decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_the_first_signal_lets_a_task_finish(tmp_path: Path, number: int) -> None:
     async with (
         start_server("--drain-timeout", "20", cwd=tmp_path) as (process, url),
@@ -51,7 +51,7 @@ async def test_the_first_signal_lets_a_task_finish(tmp_path: Path, number: int) 
             assert await process.wait() == 0
     log = (tmp_path / "err").read_text()
     assert "stopping; 1 task may take 20 s to finish; this takes at most 26 s; once more" in log
-    name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     assert re.search(rf"INFO stopped, [01]\.\d s after {name} \(at most 26 s\)$", log.strip())
 
 

@@ -74,6 +74,12 @@ async def test_a_summary_speaks_the_language_of_the_task() -> None:
             "a.txt 有 3 行、9 字节。",
         ),
         (
+            "file_read",
+            {"path": "a.txt", "lines": 1, "bytes": 1},
+            "a.txt has 1 line and 1 byte.",
+            "a.txt 有 1 行、1 字节。",
+        ),
+        (
             "file_list",
             {"directory": ".", "count": 2, "entries": [{"name": "a"}, {"name": "b"}]},
             "The folder has 2 entries: a, b.",

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once for an end in good order, twice for one at once.
+"""Ctrl-C, SIGTERM and SIGHUP: once for an end in good order, twice for one at once.
 
 ```
  none ──first──▶ asked ──second──▶ gone     the process ends there and then
@@ -8,7 +8,8 @@
 ```
 
 The second one works whatever the process is doing, a cleanup that waits or a tool that
-holds up Trio included: it is dealt with in the signal handler itself.
+holds up Trio included: it is dealt with in the signal handler itself. So is Ctrl-\\ (SIGQUIT),
+of which the process then dies.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from .endings import ExitCode
 
 __all__ = ["Interrupts"]
 
-_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+
+_LEFT_IF_IGNORED = {signal.SIGHUP, signal.SIGQUIT}
+"""`nohup` means it."""
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
@@ -39,7 +43,7 @@ started by another one is often sent both its own and the terminal's."""
 
 
 class Interrupts:
-    """Takes the two signals over while it is entered."""
+    """Takes the signals over while it is entered."""
 
     def __init__(self) -> None:
         self.received: str | None = None
@@ -53,7 +57,8 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         for number in _SIGNALS:
-            self._before[number] = signal.signal(number, self._handle)
+            self._take(number, self._handle)
+        self._take(signal.SIGQUIT, self._quit)
         return self
 
     def __exit__(
@@ -62,8 +67,8 @@ class Interrupts:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, self._before[number])
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     @property
     def elapsed(self) -> float:
@@ -77,7 +82,8 @@ class Interrupts:
             return ExitCode.INTERRUPTED
         with self._scope:
             return await command()
-        print(f"{self.received or 'Interrupted'}: ended", file=sys.stderr)
+        with suppress(OSError):  # the terminal is gone
+            print(f"{self.received or 'Interrupted'}: ended", file=sys.stderr, flush=True)
         return ExitCode.INTERRUPTED
 
     @contextmanager
@@ -98,6 +104,14 @@ class Interrupts:
         finally:
             self._last_acts.remove(act)
 
+    def _take(
+        self, number: signal.Signals, handler: Callable[[int, FrameType | None], None]
+    ) -> None:
+        before = signal.getsignal(number)
+        if before is not signal.SIG_IGN or number not in _LEFT_IF_IGNORED:
+            self._before[number] = before
+            signal.signal(number, handler)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         name = _SIGNALS[signal.Signals(number)]
         if self.received is None:
@@ -114,10 +128,18 @@ class Interrupts:
         else:
             self._scope.cancel(reason=name)
 
-    def _leave(self, name: str) -> None:
+    def _quit(self, number: int, frame: FrameType | None) -> None:
+        self._do_last_acts()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _do_last_acts(self) -> None:
         for act in reversed(self._last_acts):
             with suppress(Exception):
                 act()
+
+    def _leave(self, name: str) -> None:
+        self._do_last_acts()
         with suppress(OSError):
             if _takes_more(2):
                 os.write(2, f"{name} again: ended at once\n".encode())

@@ -9,11 +9,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TextIO
 
 from .interrupts import Interrupts
 from .lines import clean
+from .pausing import pausing
 from .view import (
     Answers,
     JsonScreen,
@@ -64,7 +65,8 @@ def open_stage(
         answers = Answers("ask", keyboard)
     else:
         answers = Answers(unasked, remark=remark)
-    with _logs_on(screen), interrupts.last_act(screen.restore):
+    pauses = pausing(screen) if prompts.isatty() else nullcontext()
+    with _logs_on(screen), interrupts.last_act(screen.restore), pauses:
         yield Stage(screen, answers, interrupts)
 
 

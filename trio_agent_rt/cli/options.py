@@ -27,6 +27,7 @@ __all__ = [
     "at_least_one",
     "auto_confirmed",
     "closing_timeout",
+    "filled",
     "planning_timeout",
     "port",
     "port_or_none",
@@ -88,6 +89,13 @@ def words(text: str) -> str:
     text = os.fsencode(text).decode("utf-8", "replace")
     if not text.strip():
         raise argparse.ArgumentTypeError("the task is empty: say what to do")
+    return text
+
+
+def filled(text: str) -> str:
+    """A value that says something: `--session "$ID"` is no new session where ID is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("its value is empty: give one, or leave the option out")
     return text
 
 
@@ -171,6 +179,7 @@ def add_root_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root",
         metavar="DIR",
+        type=filled,
         default=".",
         help="the folder whose files the tools may use; default: the current one",
     )
@@ -226,6 +235,7 @@ def add_token_option(
     parser.add_argument(
         "--token-env",
         metavar="NAME",
+        type=filled,
         help=f"the environment variable that holds the token {purpose}",
     )
 

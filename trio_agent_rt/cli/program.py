@@ -8,6 +8,7 @@ import functools
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn, TextIO, cast
 
 import trio
@@ -33,7 +34,7 @@ exit codes:
   4    the task was cancelled
   130  interrupted twice, or before there was a task to cancel
 
-Ctrl-C (or SIGTERM) once ends in good order: a task is cancelled and its receipt shown, a
+Ctrl-C (or SIGTERM, SIGHUP) once ends in good order: a task is cancelled and its receipt shown, a
 server lets its tasks finish for a while. Twice ends at once.
 """
 
@@ -106,5 +107,6 @@ def _complain(complaint: Complaint) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     text = clean(str(complaint))
     if text:
-        print(f"trio-agent-rt: {text}", file=sys.stderr)
+        with suppress(OSError):  # the terminal is gone
+            print(f"trio-agent-rt: {text}", file=sys.stderr, flush=True)
     return complaint.code

@@ -152,6 +152,17 @@ def test_words_that_are_wrapped_have_one_blank_between_them(width: int) -> None:
     assert " ".join(rows).endswith(text)
 
 
+@pytest.mark.parametrize("width", [20, 31, 80])
+def test_a_language_without_blanks_gets_none_where_it_is_wrapped(width: int) -> None:
+    stream = _Utf8()
+    screen = TerminalScreen(stream, console=Console(file=stream, width=width, color_system=None))
+    text = "由固定规则生成，未使用语言模型。" * 12
+    screen.note(text, "pending")
+    rows = stream.getvalue().splitlines()
+    assert all(cell_len(row) <= width for row in rows)
+    assert "".join(row.strip() for row in rows).endswith(text)
+
+
 def _planned(status: StepStatus, *, ended: bool) -> SessionView:
     session = SessionView()
     steps = (PlanStep(id="a", name="Load", status=status, duration=100),)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import AsyncIterator
+
+from attrs import frozen
 
 from ...agent import create_agent
 from ...agent.tools import default_tools
 from ...llm import create_llm
-from ...realtime import RealtimeAgent
+from ...protocol import ConfirmationRequested, Event, Outcome, Receipt
+from ...realtime import RealtimeAgent, RunningTask
 from ..endings import Complaint, ExitCode, exit_code_of
 from ..interrupts import Interrupts
 from ..opening import open_stage
@@ -23,12 +27,20 @@ from ..options import (
     redaction_of,
     words,
 )
-from ..view import follow_task
+from ..view import Policy, follow_task
 
 __all__ = ["add_run", "run"]
 
 _BUFFER_SIZE = 10_000
 """Events that may wait for the screen: an agent may say much before it lets others run."""
+
+_BY: dict[Policy, str] = {
+    "ask": "the person at the terminal",
+    "approve": "--yes",
+    "reject": "the program",
+    "leave": "the program",
+}
+"""Whose answer it is, for the record of the task."""
 
 
 def add_run(add_parser: AddParser) -> None:
@@ -71,6 +83,29 @@ async def run(options: argparse.Namespace, interrupts: Interrupts) -> ExitCode:
                 redaction=redaction_of(options),
             ) as realtime,
         ):
-            task = realtime.submit(options.task)
+            task = _Answered(realtime.submit(options.task), _BY[stage.answers.policy])
             completed = await follow_task(task, stage=stage)
     return exit_code_of(completed)
+
+
+@frozen
+class _Answered:
+    """A task of this process, whose record tells who has answered its questions."""
+
+    _task: RunningTask
+    _by: str
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return aiter(self._task)
+
+    async def cancel(self, reason: str) -> Receipt | None:
+        """Cancel it, and return when it has ended."""
+        return await self._task.cancel(reason)
+
+    def confirm(self, step: ConfirmationRequested) -> Outcome:
+        """Say yes."""
+        return self._task.confirm(step, by=self._by)
+
+    def reject(self, step: ConfirmationRequested, reason: str | None = None) -> Outcome:
+        """Say no."""
+        return self._task.reject(step, reason, by=self._by)

@@ -41,6 +41,7 @@ from ..options import (
     at_least_one,
     auto_confirmed,
     closing_timeout,
+    filled,
     planning_timeout,
     port,
     port_or_none,
@@ -71,7 +72,10 @@ def add_serve(add_parser: AddParser) -> None:
         "cancels them; twice ends at once.",
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="the address to listen at; default: %(default)s"
+        "--host",
+        type=filled,
+        default="127.0.0.1",
+        help="the address to listen at; default: %(default)s",
     )
     parser.add_argument(
         "--port", type=port, default=8080, help="0 for any free one; default: %(default)s"

@@ -11,7 +11,7 @@ from ...clients import AgentClient, ClientTask
 from ..endings import ExitCode, exit_code_of
 from ..interrupts import Interrupts
 from ..opening import invocation, open_stage
-from ..options import AddParser, add_json_option, add_token_option, add_yes_option, words
+from ..options import AddParser, add_json_option, add_token_option, add_yes_option, filled, words
 from ..view import Stage, follow_task, write_out
 from .connection import connect
 
@@ -31,7 +31,10 @@ def add_submit(add_parser: AddParser) -> None:
     )
     parser.add_argument("task", type=words, help='what to do, "wait 10 seconds" for example')
     parser.add_argument(
-        "--session", metavar="ID", help="the session to submit it to; default: a new one"
+        "--session",
+        metavar="ID",
+        type=filled,
+        help="the session to submit it to; default: a new one",
     )
     add_yes_option(parser)
     add_json_option(parser)

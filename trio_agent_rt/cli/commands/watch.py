@@ -9,7 +9,7 @@ import trio
 from ..endings import ExitCode
 from ..interrupts import Interrupts
 from ..opening import open_stage
-from ..options import AddParser, add_json_option, add_token_option
+from ..options import AddParser, add_json_option, add_token_option, filled
 from ..view import follow_session
 from .connection import connect
 
@@ -30,6 +30,7 @@ def add_watch(add_parser: AddParser) -> None:
     parser.add_argument(
         "--session",
         metavar="ID",
+        type=filled,
         help="the session to watch, as submit shows it; without it the server chooses one, "
         "usually a new one in which nothing happens",
     )

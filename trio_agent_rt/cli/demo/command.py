@@ -25,7 +25,7 @@ from ..endings import Complaint, ExitCode, exit_code_of
 from ..interrupts import Interrupts
 from ..lines import clean, count
 from ..opening import invocation, open_stage
-from ..options import AddParser, add_llm_option, planning_timeout
+from ..options import AddParser, add_llm_option, filled, planning_timeout
 from ..view import Stage, follow_task
 from .table import put_table
 
@@ -44,7 +44,10 @@ def add_demo(add_parser: AddParser) -> None:
         "asks before it saves a report, and is cancelled while it waits. Nothing is left behind.",
     )
     parser.add_argument(
-        "--file", metavar="CSV", help="a table of yours; default: one that ships with the program"
+        "--file",
+        metavar="CSV",
+        type=filled,
+        help="a table of yours; default: one that ships with the program",
     )
     add_llm_option(parser)
     parser.set_defaults(command=demo)
@@ -102,7 +105,7 @@ async def _show(stage: Stage, folder: Path, name: str, llm: NamedLLM) -> ExitCod
         async with open_websocket_client(url) as client:
             page = f"{addresses.sse.base_url}/#session={client.session_id}"
             stage.screen.note(f"A browser can watch it too, and answer: open {page}")
-            code = await _report(stage, client, folder, name)
+            code = await _report(stage, client, folder, name, secrets)
             if code is ExitCode.DONE:
                 code = await _cancel(stage, client)
         realtime.begin_shutdown()
@@ -112,26 +115,31 @@ async def _show(stage: Stage, folder: Path, name: str, llm: NamedLLM) -> ExitCod
     return code
 
 
-async def _report(stage: Stage, client: AgentClient, folder: Path, name: str) -> ExitCode:
+async def _report(
+    stage: Stage, client: AgentClient, folder: Path, name: str, secrets: Redaction
+) -> ExitCode:
     quoted = f'"{name}"' if " " in name else name
     text = f"analyse {quoted} and save a report"
-    stage.screen.note(f"\nFirst task: {text}\n", kind="text")
+    stage.screen.note(f"\nFirst task: {secrets.text(text)}\n", kind="text")
     completed = await follow_task(await client.submit(text), stage=stage)
     if stage.answers.refused and completed.outcome == "failed":
         stage.screen.note("You said no, so nothing was written.", kind="text")
         return ExitCode.DONE
     if completed.outcome == "succeeded":
-        _show_report(stage, folder, completed)
+        _show_report(stage, folder, completed, secrets)
     return exit_code_of(completed)
 
 
-def _show_report(stage: Stage, folder: Path, completed: TaskCompleted) -> None:
+def _show_report(stage: Stage, folder: Path, completed: TaskCompleted, secrets: Redaction) -> None:
     match completed.output:
         case {"path": str(path)}:
-            report = (folder / path).read_text(encoding="utf-8", errors="replace")
+            try:
+                report = (folder / path).read_text(encoding="utf-8", errors="replace")
+            except OSError:  # its name held a secret, and what came over the wire is masked
+                return
         case _:
             return
-    lines = clean(report).rstrip("\n").split("\n")
+    lines = clean(secrets.text(report)).rstrip("\n").split("\n")
     stage.screen.note(f"\nThe report that it has written, {path}:\n", kind="text")
     for line in lines[:_MAX_REPORT_LINES]:
         stage.screen.note(f"  {line}", kind="verbatim")

@@ -19,6 +19,7 @@ import trio
 from ...errors import AgentRTError
 from ...events import SessionView
 from ...protocol import ConfirmationRequested, Event, Receipt, TaskCompleted
+from ..endings import OutputLost
 from .answers import Steerable
 from .screen import Screen
 from .stage import Stage
@@ -46,14 +47,20 @@ async def follow_task(task: Followable, *, stage: Stage) -> TaskCompleted:
     view = _View(stage, lambda _: task)
 
     async def cancel(why: str) -> None:
+        lost: OutputLost | None = None
+        try:
+            screen.note(f"{why}: cancelling the task; once more to leave at once")
+        except OutputLost as exc:  # it is cancelled although nobody sees it
+            lost = exc
         try:
             await task.cancel(why)
         except AgentRTError as exc:
             screen.note(f"the cancel did not arrive: {exc}")
+        if lost is not None:
+            raise lost
 
     async def show(nursery: trio.Nursery) -> None:
         def stop(why: str) -> None:
-            screen.note(f"{why}: cancelling the task; once more to leave at once")
             nursery.start_soon(cancel, why)
 
         with stage.interrupts.answered_by(stop):

@@ -17,7 +17,7 @@ from ...protocol import Event, TaskCompleted, encode_event
 from ..endings import OutputLost
 from ..lines import Kind, Line, Marks, Transcript, clean, ending, marks_for, one_line
 
-__all__ = ["Asked", "JsonScreen", "PlainScreen", "Screen", "marked", "write_out"]
+__all__ = ["Asked", "JsonScreen", "PlainScreen", "Screen", "marked", "output_lost", "write_out"]
 
 
 @define
@@ -44,6 +44,7 @@ class Screen(ABC):
 
     def __init__(self, prompts: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._prompts = prompts
+        self._prompt = ""
         self._asking = False
         self._clock = clock
         self.since = clock()
@@ -80,8 +81,8 @@ class Screen(ABC):
     @contextmanager
     def asking(self, prompt: str) -> Generator[Asked]:
         """Show a prompt; what else there is to show waits until the block is left."""
-        self._prompts.write(prompt)
-        self._prompts.flush()
+        self._prompt = prompt
+        self._show_prompt()
         self._asking = True
         asked = Asked()
         try:
@@ -91,6 +92,21 @@ class Screen(ABC):
             if not asked.typed:
                 self._prompts.write("\n")
                 self._prompts.flush()
+
+    def _show_prompt(self) -> None:
+        with output_lost():
+            self._prompts.write(self._prompt)
+            self._prompts.flush()
+
+    def pause(self) -> None:
+        """The process is about to be stopped, and somebody else gets the terminal."""
+        with output_lost():
+            self._prompts.flush()
+
+    def resume(self) -> None:
+        """The process goes on: a question that was open is asked again."""
+        if self._asking:
+            self._show_prompt()
 
     def begin(self) -> None:
         """A task begins: its time is counted from here."""
@@ -187,9 +203,16 @@ def write_out(stream: TextIO, text: str) -> None:
     Raises:
         OutputLost: when it takes nothing more.
     """
-    try:
+    with output_lost():
         stream.write(text)
         stream.flush()
+
+
+@contextmanager
+def output_lost() -> Generator[None]:
+    """Turn an error of writing into `OutputLost`."""
+    try:
+        yield
     except OSError as exc:
         raise OutputLost(exc) from exc
 

@@ -29,7 +29,7 @@ from ..lines import (
 )
 from .drawing import STYLES, Frame, draw
 from .keyboard import Keyboard
-from .screen import Asked, Screen, marked
+from .screen import Asked, Screen, marked, output_lost
 
 __all__ = ["TerminalScreen"]
 
@@ -92,7 +92,8 @@ class TerminalScreen(Screen):
         """Add it, in front of what waits behind a prompt."""
         held, self._held, asking, self._asking = self._held, [], self._asking, False
         if asking:
-            self._stream.write("\n")
+            with output_lost():
+                self._stream.write("\n")
         self._write(held)
         self._print(Line(kind, each) for each in clean(text).split("\n"))
         self._asking = asking
@@ -103,13 +104,11 @@ class TerminalScreen(Screen):
         self._print([*head, *(Line("quoted", each, indent=1) for each in lines)])
 
     async def animate(self) -> None:
-        """Draw what runs, ten times a second."""
+        """Draw what runs, ten times a second, while this process has the terminal."""
         self._animated = True
-        self._start()
         try:
             while True:
-                if self._live is not None:
-                    self._live.refresh()
+                self._draw()
                 await trio.sleep(_FRAME_INTERVAL)
         finally:
             self._animated = False
@@ -131,6 +130,10 @@ class TerminalScreen(Screen):
             if drawn and self._animated:  # it may have ended meanwhile, by the same cancel
                 self._start()
 
+    def pause(self) -> None:
+        """Take the frame away; it is drawn anew where the cursor then is."""
+        self._stop()
+
     def restore(self) -> None:
         """Leave the terminal as it was found, at once."""
         if self._keyboard is not None:
@@ -140,8 +143,26 @@ class TerminalScreen(Screen):
                 # Not through the console: this may interrupt it in the middle of a frame.
                 os.write(self._stream.fileno(), b"\x1b[?25h\n")
 
+    def _draw(self) -> None:
+        if self._asking:
+            return
+        if self._in_background():
+            self._stop()
+            return
+        self._start()
+        if self._live is not None:
+            with output_lost():
+                self._live.refresh()
+
+    def _in_background(self) -> bool:
+        """Whether a shell has the terminal now: a frame would be drawn over what it writes."""
+        try:
+            return os.tcgetpgrp(self._stream.fileno()) != os.getpgrp()
+        except (OSError, ValueError):  # not the terminal of this process, or none at all
+            return False
+
     def _start(self) -> None:
-        if self._live is None:
+        if self._live is None and not self._in_background():
             self._live = Live(
                 console=self._console,
                 get_renderable=self._frame,
@@ -153,14 +174,16 @@ class TerminalScreen(Screen):
             )
             if self._keyboard is not None:
                 self._keyboard.hush()
-            self._live.start()
+            with output_lost():
+                self._live.start()
 
     def _stop(self) -> None:
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
             if self._keyboard is not None:
                 self._keyboard.restore()
+            with output_lost():
+                live.stop()
 
     def _frame(self) -> Group:
         if self._session is None:
@@ -189,8 +212,9 @@ class TerminalScreen(Screen):
             self._write(styled)
 
     def _write(self, lines: Iterable[Text]) -> None:
-        for line in lines:
-            self._console.print(line, soft_wrap=True)
+        with output_lost():
+            for line in lines:
+                self._console.print(line, soft_wrap=True)
 
     def _styled(self, line: Line, *, label: bool) -> Text:
         """A line with its colour, wrapped between words unless it is verbatim."""
@@ -201,11 +225,14 @@ class TerminalScreen(Screen):
         width = self._console.width - len(indent)
         if line.kind == "verbatim" or text.cell_len <= self._console.width or width < _MIN_WIDTH:
             return text
-        first, *others = text.wrap(self._console, self._console.width)
-        for each in (first, *others):
-            each.rstrip()  # the blank at which it was wrapped
-        rest = Text(" ").join(others).wrap(self._console, width)
-        return Text("\n").join([first, *(Text(indent).append_text(each) for each in rest)])
+        text.expand_tabs()
+        first = text.wrap(self._console, self._console.width)[0]
+        # Not every language has blanks where it may be wrapped.
+        begins = len(text) - len(text.plain[len(first) :].lstrip(" "))
+        rows = [Text(indent).append_text(row) for row in text[begins:].wrap(self._console, width)]
+        for row in (first, *rows):
+            row.rstrip()
+        return Text("\n").join([first, *rows])
 
     def _quoted(self, line: Line) -> Text:
         """A line cut at the edge of the terminal, so that no row of it is without its mark."""

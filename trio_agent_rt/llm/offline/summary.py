@@ -82,7 +82,7 @@ def _result(step: _Fields, language: Language) -> str:
             return _table(output, zh)
         case "csv_parse":
             rows = output.number("row_count")
-            return f"共 {rows} 行。" if zh else f"The table has {rows} rows."
+            return f"共 {rows} 行。" if zh else f"The table has {_many(rows, 'row')}."
         case "math_evaluate":
             return f"{output.text('expression')} = {output.text('text')}{'。' if zh else '.'}"
         case "wait":
@@ -90,17 +90,21 @@ def _result(step: _Fields, language: Language) -> str:
             return f"已等待 {seconds} 秒。" if zh else f"Waited {seconds} s."
         case "file_write":
             path, size = output.text("path"), output.number("bytes")
-            return f"已保存到 {path}（{size} 字节）。" if zh else f"Saved to {path} ({size} bytes)."
+            return (
+                f"已保存到 {path}（{size} 字节）。"
+                if zh
+                else f"Saved to {path} ({_many(size, 'byte')})."
+            )
         case "file_read":
             path, lines, size = output.text("path"), output.number("lines"), output.number("bytes")
             if zh:
                 return f"{path} 有 {lines} 行、{size} 字节。"
-            return f"{path} has {lines} lines and {size} bytes."
+            return f"{path} has {_many(lines, 'line')} and {_many(size, 'byte')}."
         case "text_search":
             query, count = output.text("query"), output.number("count")
             if zh:
                 return f"有 {count} 行包含“{query}”。"
-            return f"“{query}” is in {count} line{'' if count == '1' else 's'}."
+            return f"“{query}” is in {_many(count, 'line')}."
         case "file_list":
             return _folder(output, zh)
         case "text_extract":
@@ -109,15 +113,19 @@ def _result(step: _Fields, language: Language) -> str:
             count = output.number("count")
             if zh:
                 return f"替换了 {count} 处。"
-            return f"Replaced {count} time{'' if count == '1' else 's'}."
+            return f"Replaced {_many(count, 'time')}."
         case "datetime_format":
             return f"{output.text('text')}{'。' if zh else '.'}"
         case "web_fetch":
             title, size = output.text("title") or output.text("url"), output.number("bytes")
-            return f"“{title}”，{size} 字节。" if zh else f"“{title}”, {size} bytes."
+            return f"“{title}”，{size} 字节。" if zh else f"“{title}”, {_many(size, 'byte')}."
         case _:
             name = step.text("name") or step.text("id")
             return f"{name}：已完成。" if zh else f"{name}: done."
+
+
+def _many(number: str, of_what: str) -> str:
+    return f"{number} {of_what}{'' if number == '1' else 's'}"
 
 
 def _table(output: _Fields, zh: bool) -> str:
@@ -131,7 +139,7 @@ def _table(output: _Fields, zh: bool) -> str:
     if zh:
         text = f"{title or '表格'}：{rows} 行 × {columns} 列"
         return "；".join([text, *told]) + "。"
-    text = f"{title or 'The table'}: {rows} rows × {columns} columns"
+    text = f"{title or 'The table'}: {_many(rows, 'row')} × {_many(columns, 'column')}"
     return "; ".join([text, *told]) + "."
 
 

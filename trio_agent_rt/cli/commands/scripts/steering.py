@@ -10,10 +10,11 @@ from ....protocol import Acknowledged, Receipt, encode_http_answer
 from ...endings import ExitCode
 from ...interrupts import Interrupts
 from ...lines import marks_for, receipt_lines
-from ...options import AddParser
+from ...options import AddParser, filled
 from ...view import REMARKS
 from ...view.screen import marked
 from .printing import add_asking, asking, print_json, print_text
+from .unasked import present_state, why_unasked
 
 __all__ = ["add_cancel", "add_confirm", "cancel", "confirm"]
 
@@ -31,7 +32,9 @@ def add_cancel(add_parser: AddParser) -> None:
         _URLS,
     )
     _add_session(parser)
-    parser.add_argument("--task", metavar="ID", help="default: every task that has not ended")
+    parser.add_argument(
+        "--task", metavar="ID", type=filled, help="default: every task that has not ended"
+    )
     parser.add_argument("--reason", metavar="TEXT", help="why, for the receipt")
     parser.set_defaults(command=cancel)
 
@@ -91,14 +94,17 @@ def add_confirm(add_parser: AddParser) -> None:
         _URLS,
     )
     _add_session(parser)
-    parser.add_argument("--step", metavar="ID", required=True, help="the step that asks")
+    parser.add_argument(
+        "--step", metavar="ID", type=filled, required=True, help="the step that asks"
+    )
     parser.add_argument(
         "--confirmation",
         metavar="ID",
+        type=filled,
         help="the question's own id, as waiting:confirmation tells it: no other one of that step "
         "is answered then",
     )
-    parser.add_argument("--task", metavar="ID", help="the task, if several run")
+    parser.add_argument("--task", metavar="ID", type=filled, help="the task, if several run")
     answer = parser.add_mutually_exclusive_group(required=True)
     answer.add_argument("--yes", action="store_true", help="allow it")
     answer.add_argument("--no", action="store_true", help="refuse it")
@@ -121,15 +127,27 @@ async def confirm(options: argparse.Namespace, interrupts: Interrupts) -> ExitCo
             task_id=options.task,
             confirmation_id=options.confirmation,
         )
+        remark = REMARKS.get(outcome, outcome)
+        if outcome == "unknown" and not options.json:
+            remark = why_unasked(
+                await present_state(client),
+                options.step,
+                task_id=options.task,
+                confirmation_id=options.confirmation,
+            )
     if options.json:
         print_json(encode_http_answer(Acknowledged(request_id="", outcome=outcome)))
     else:
         said = "approved" if options.yes else "rejected"
-        print_text([said if outcome == "applied" else REMARKS.get(outcome, outcome)])
+        print_text([said if outcome == "applied" else remark])
     return ExitCode.DONE if outcome == "applied" else ExitCode.TASK_FAILED
 
 
 def _add_session(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--session", metavar="ID", required=True, help="the session, as submit shows it"
+        "--session",
+        metavar="ID",
+        type=filled,
+        required=True,
+        help="the session, as submit shows it",
     )

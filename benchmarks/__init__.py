@@ -1,0 +1,1 @@
+"""What an event costs, here and with other servers: `make bench`."""

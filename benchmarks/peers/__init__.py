@@ -1,0 +1,1 @@
+"""The servers that are compared: ours, and small ones as one writes them with each library."""

@@ -1,0 +1,1 @@
+"""What the measurements say: tables, targets, JSON, plots."""
