@@ -18,7 +18,7 @@ __all__ = ["FAST_PATH", "fast_path_option"]
 PADDING = 153
 """So that its events, which have a position besides, are as long as those of the others."""
 
-FAST_PATH = "fast_path"
+FAST_PATH = "direct_writes"
 """What the option is called that switches writing straight to the sockets on or off."""
 
 
