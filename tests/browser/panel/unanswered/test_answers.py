@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from tests.browser.chromium import in_chromium
 from tests.browser.panel.kitchen import Kitchen
@@ -132,6 +133,38 @@ async def test_an_answer_that_comes_too_late_is_said_to_have_done_so() -> None:
             (told,) = texts(page, ".note span")
             assert told.startswith("Your answer")
             assert texts(page, ".note bdi") == ["烤一条面包"]
+
+        await in_chromium(script)
+
+
+async def test_an_answer_for_a_session_that_is_over_is_lost_with_it_and_one_note_says_all() -> None:
+    async with on_stage(quick_kitchen()) as stage:
+        line = Line(stage)
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.url)
+            submit(page, "烤一条面包")
+            ready_question(page)
+            line.down()
+            page.wait_for_selector("#connection:not([data-state=open])")
+            page.click("#approve")
+            trio.from_thread.run(stage.stop)
+            trio.from_thread.run(stage.start)
+            page.wait_for_selector(".task[data-state=lost]")
+            assert "Your answer (yes) may not have reached it." in page.inner_text(".task")
+            (told,) = texts(page, ".note span")
+            assert told.startswith("The earlier session is over")
+            # Nor is there a second note for a question that nobody had answered.
+            page.wait_for_selector("#connection[data-state=open]")
+            page.click(".note button")
+            submit(page, "烤 蛋糕")
+            ready_question(page)
+            line.down()
+            trio.from_thread.run(stage.stop)
+            trio.from_thread.run(stage.start)
+            page.wait_for_selector("text=The earlier session is over")
+            assert page.query_selector("#question[open]") is None
+            assert len(texts(page, ".note")) == 1
 
         await in_chromium(script)
 
