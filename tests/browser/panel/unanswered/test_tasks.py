@@ -199,6 +199,39 @@ async def test_what_is_refused_later_keeps_its_card_and_can_be_sent_again() -> N
     assert stage.kitchen.asked == ["等 客人", "坏 了"]
 
 
+async def test_a_task_that_was_refused_and_has_begun_all_the_same_is_shown_as_it_is() -> None:
+    async with on_stage() as stage:
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url)
+            told = page.evaluate("""async () => {
+              const { Model } = await import("/panel/page/model.js");
+              const model = new Model();
+              const task = model.submitting("bake");
+              const tell = (type, data) => model.apply({ type, taskId: task.id, data });
+              const states = [];
+              model.sending(task);
+              model.refused(task, "Another one runs.");
+              for (const [type, data] of [
+                ["status", { state: "executing", message: "Another one runs." }],
+                ["step:start", { stepId: "s", stepName: "s" }],
+                ["task:complete", { outcome: "succeeded" }],
+              ]) {
+                states.push([task.state, task.error, Model.maySendAgain(task)]);
+                tell(type, data);
+              }
+              return [...states, [task.state, task.error, Model.maySendAgain(task)]];
+            }""")
+            assert told == [
+                ["refused", "Another one runs.", True],
+                ["refused", "Another one runs.", True],
+                ["running", None, False],
+                ["succeeded", None, False],
+            ]
+
+        await in_chromium(script)
+
+
 async def test_a_reload_loses_no_task_that_is_not_sent_yet() -> None:
     async with on_stage() as stage:
         line = Line(stage, http_too=False)

@@ -227,13 +227,14 @@ function sendAgain() {
 function follow() {
   const session = invitation();
   if (!session) return;
+  const other = session !== connection.session;
   const unsent = [...model.tasks.values()].find((each) => each.state === "submitting");
-  if (session !== connection.session && !unsent) {
+  if (other && !unsent) {
     location.reload();
     return;
   }
   forgetInvitation();
-  if (unsent) note("It is still being sent, so the other session was not opened.", "bad", nameOf(unsent));
+  if (other && unsent) note("It is still being sent, so the other session was not opened.", "bad", nameOf(unsent));
 }
 
 function keep() {

@@ -147,6 +147,10 @@ export class Model {
 
   /** @param {Task} task @param {any} message */
   _applyTo(task, { type, data = {}, timestamp, replay }) {
+    if (task.state === "refused" && ["plan:created", "step:start"].includes(type)) {
+      // It was sent over two connections, and only one of the two came at a bad time.
+      Object.assign(task, { state: "submitting", error: null });
+    }
     const at = replay ? null : (timestamp ?? this.now());
     if (ENDED.has(task.state) && type !== "task:complete" && !(replay && type === "plan:created")) return;
     task.taken = true;
