@@ -139,8 +139,10 @@ async def test_a_task_is_cancelled_before_it_is_sent_and_can_be_sent_all_the_sam
             submit(page, "坏 的")
             page.wait_for_selector(".task[data-state=failed]")
             assert stage.kitchen.asked == ["坏 的"]
-            page.click("[aria-label='Send again: 坏 了']")
+            again = page.locator("[aria-label='Send again: 坏 了']")
+            again.evaluate("button => { button.click(); button.click(); }")
             wait_until(page, "document.querySelectorAll('.task[data-state=failed]').length === 2")
+            assert len(texts(page, ".task")) == 2
 
         await in_chromium(script)
     assert stage.kitchen.asked == ["坏 的", "坏 了"]

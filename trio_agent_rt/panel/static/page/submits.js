@@ -60,6 +60,7 @@ export class Submits {
 
   /** Once more, what the server does not have. @param {import("./model.js").Task} task */
   again(task) {
+    if (!this._model.tasks.has(task.id)) return; // pressed twice
     this._model.remove(task);
     this._deliver(this._model.submitting(task.text ?? ""));
   }
