@@ -9,13 +9,14 @@ import trio
 
 from trio_agent_rt import TaskRun
 
-__all__ = ["HOSTILE", "LONG_LINE", "MANY", "Kitchen"]
+__all__ = ["GROSS", "HOSTILE", "LONG_LINE", "MANY", "Kitchen"]
 
 HOSTILE = (
     "<script>globalThis.hacked = 1</script><img src=x onerror='globalThis.hacked = 1'>"
     '"><svg onload=globalThis.hacked=1>'
 )
 LONG_LINE = "长" * 50_000 + "x" * 50_000
+GROSS = "长" * 300_000
 MANY = 500
 
 
@@ -40,6 +41,8 @@ class Kitchen:
                     raise RuntimeError("烤箱坏了")
             case "hostile":
                 return await self._hostile(run)
+            case "gross":
+                return await self._gross(run)
             case "many":
                 return await self._many(run)
             case _:
@@ -76,6 +79,11 @@ class Kitchen:
             step.output(f"{LONG_LINE}\n")
             await step.confirm(f"{HOSTILE} {LONG_LINE}")
         return {HOSTILE: [HOSTILE, LONG_LINE]}
+
+    async def _gross(self, run: TaskRun) -> str:
+        async with run.step("称") as step:
+            step.output(GROSS)
+        return GROSS
 
     async def _many(self, run: TaskRun) -> str:
         names = [f"第 {number} 步" for number in range(1, MANY + 1)]

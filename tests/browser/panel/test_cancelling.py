@@ -10,6 +10,7 @@ import trio
 from tests.browser.chromium import in_chromium
 
 from .stage import (
+    expect_no_violations,
     on_both_transports,
     on_stage,
     open_panel,
@@ -101,6 +102,9 @@ async def test_a_cancel_takes_the_question_away_and_says_so() -> None:
             assert texts(page, ".note span") == [
                 "The question was withdrawn: its step has ended.",
             ]
+            assert texts(page, ".note bdi") == ["烤一条面包"]
+            expect_no_violations(page, "with a note")
+            shoot(page, "withdrawn")
 
         async def cancel_all() -> None:
             for task in stage.realtime.tasks:

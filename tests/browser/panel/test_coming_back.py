@@ -66,6 +66,45 @@ async def test_a_reload_in_the_middle_shows_everything_as_it_was_and_goes_on(
     assert stage.kitchen.asked == ["烤一条面包"]
 
 
+async def test_a_reload_keeps_what_is_half_written_and_no_task_that_was_sent() -> None:
+    async with on_stage() as stage:
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url)
+            page.fill("#task", "half of\na task 中")
+            page.reload()
+            assert page.input_value("#task") == "half of\na task 中"
+            submit(page, "坏 了")
+            page.wait_for_selector(".task[data-state=failed]")
+            page.reload()
+            page.wait_for_selector("#connection[data-state=open]")
+            assert page.input_value("#task") == ""
+
+        await in_chromium(script)
+
+
+async def test_the_address_of_another_session_leads_there_also_in_a_tab_that_is_open() -> None:
+    async with on_stage() as stage:
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url)
+            submit(page, "烤一条面包")
+            page.wait_for_selector("text=和面:前一半")
+            address = page.evaluate("document.querySelector('#join').href")
+            other = open_panel(context, stage.own_url)
+            assert other.inner_text("#session") != page.inner_text("#session")
+            other.evaluate("address => { location.href = address; }", address)
+            other.wait_for_selector(".step[data-state=running]")
+            assert other.inner_text("#session") == page.inner_text("#session")
+            assert "session=" not in other.url
+            # Its own leads nowhere else, and is not kept in the address either.
+            other.evaluate("address => { location.href = address; }", address)
+            wait_until(other, "!location.href.includes('session=')")
+            assert texts(other, ".step .name") == ["和面", "烤", "装盒"]
+
+        await in_chromium(script)
+
+
 @on_both_transports
 async def test_a_second_tab_sees_the_same_task_and_answers_its_question(transport: str) -> None:
     async with on_stage() as stage:
@@ -91,6 +130,7 @@ async def test_a_second_tab_sees_the_same_task_and_answers_its_question(transpor
                 each.wait_for_selector(".task[data-state=succeeded]")
                 assert each.query_selector("#question[open]") is None
             assert texts(page, ".note span") == ["The question was answered elsewhere."]
+            assert texts(page, ".note bdi") == ["烤一条面包"]
             assert texts(other, ".note span") == []
 
         await in_chromium(script)
@@ -149,6 +189,7 @@ async def test_a_server_that_is_restarted_gets_a_new_session_and_what_was_lost_i
             page.dispatch_event("#reconnect", "click")  # it may be faster by itself
             page.wait_for_selector("#connection[data-state=open]")
             page.wait_for_selector("text=The earlier session is over")
+            assert len(texts(page, ".note")) == 1
             assert page.inner_text("#session") != before
             # Its end came before the server went, or else nobody knows it.
             assert page.get_attribute(".task", "data-state") in {"cancelled", "lost"}

@@ -166,6 +166,30 @@ async def test_a_failure_says_why_and_a_refusal_is_a_sentence_at_the_box() -> No
     assert stage.kitchen.asked == ["坏 了", "等 一个"]
 
 
+async def test_what_is_complained_of_is_not_said_any_more_when_it_is_over() -> None:
+    async with on_stage() as stage:
+        stage.kitchen.may_go_on["收摊"].set()
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url)
+            submit(page, "  ")
+            page.wait_for_selector("#task-error:not([hidden])")
+            page.type("#task", "等")
+            assert page.is_hidden("#task-error")
+            submit(page, "等 一个")
+            page.wait_for_selector("text=还没来")
+            submit(page, "等 两个")
+            page.wait_for_selector("text=takes one at a time")
+            page.wait_for_timeout(600)  # it stays for as long as it is so
+            assert page.is_visible("text=takes one at a time")
+            page.click("button.cancel")
+            page.wait_for_selector(".receipt")
+            page.wait_for_selector("#task-error", state="hidden")
+            assert page.input_value("#task") == "等 两个"
+
+        await in_chromium(script)
+
+
 async def test_the_enter_that_ends_a_chinese_word_submits_nothing() -> None:
     async with on_stage() as stage:
 

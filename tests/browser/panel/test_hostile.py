@@ -1,4 +1,4 @@
-"""What agents send is text, however much of it; and the page stays quick."""
+"""What agents send is text, however much of it; and the page stays quick, and small for days."""
 
 from __future__ import annotations
 
@@ -12,8 +12,17 @@ import pytest
 
 from tests.browser.chromium import in_chromium
 
-from .kitchen import HOSTILE, LONG_LINE, MANY
-from .stage import on_both_transports, on_stage, open_panel, ready_question, shoot, submit, texts
+from .kitchen import GROSS, HOSTILE, LONG_LINE, MANY
+from .stage import (
+    on_both_transports,
+    on_stage,
+    open_panel,
+    ready_question,
+    shoot,
+    submit,
+    texts,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -24,6 +33,14 @@ pytestmark = pytest.mark.hang_guard(180)
 MOST_BUILT = 100
 """Elements that the page may make for each step, from its plan to its end. A page that drew all
 steps anew whenever one of them changed would make some thousands."""
+
+DONE = """text => {
+  const task = document.querySelector(".task");
+  return task?.dataset.state === "succeeded" && task.querySelector("h2").innerText === text;
+}"""
+
+KEPT = 20
+"""Tasks that the page keeps once they have ended."""
 
 LAST = f".step:nth-child({MANY})[data-state=success]"
 
@@ -131,6 +148,75 @@ async def test_five_hundred_steps_do_not_hold_the_page_up(transport: str) -> Non
             )
             assert tasks
             assert built / MANY < MOST_BUILT
+
+        await in_chromium(script)
+
+
+@on_both_transports
+async def test_a_tab_that_is_open_for_days_keeps_the_last_tasks_and_no_more_memory(
+    transport: str,
+) -> None:
+    async with on_stage() as stage:
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url, transport)
+            page.click("#log-details summary")
+            debugger = context.new_cdp_session(page)
+
+            def run(numbers: range) -> float:
+                """Megabytes that the page has taken afterwards."""
+                for number in numbers:
+                    submit(page, f"gross {number}")
+                    # Not `wait_for_selector`, whose answer keeps what it has found in memory.
+                    wait_until(page, DONE, f"gross {number}")
+                debugger.send("HeapProfiler.collectGarbage")
+                return debugger.send("Runtime.getHeapUsage")["usedSize"] / 1e6
+
+            before = run(range(KEPT + 2))
+            after = run(range(KEPT + 2, 2 * KEPT + 2))
+            kept = [f"gross {number}" for number in reversed(range(KEPT + 2, 2 * KEPT + 2))]
+            assert texts(page, ".task h2") == kept
+            assert len(texts(page, "#log li")) <= 300
+            print(f"\n{transport}: {before:.1f} MB with {KEPT} tasks, then {after:.1f} MB")
+            # Nothing of the other twenty is left, each of which was larger than this.
+            assert after - before < 2 * len(GROSS) / 1e6
+
+        await in_chromium(script)
+
+
+async def test_what_the_page_keeps_of_events_has_bounds_whatever_comes() -> None:
+    async with on_stage() as stage:
+
+        def script(context: BrowserContext) -> None:
+            page = open_panel(context, stage.own_url)
+            kept = page.evaluate("""async () => {
+              const { Model } = await import("/panel/page/model.js");
+              const model = new Model();
+              const tell = (type, taskId, data) => model.apply({ type, taskId, data });
+              for (let number = 0; number < 1000; number++) {
+                const stepId = "s", taskId = String(number);
+                tell("step:start", taskId, { stepId, stepName: "s" });
+                tell("waiting:confirmation", taskId, { stepId, reason: "?", expiresAt: null });
+                tell("task:complete", taskId, { success: true });
+              }
+              const ended = [...model.tasks.keys()];
+              for (let number = 0; number < 100; number++) {
+                const stepId = String(number);
+                tell("step:start", "talks", { stepId, stepName: "s" });
+                for (let more = 0; more < 10; more++) {
+                  tell("step:output", "talks", { stepId, text: "x".repeat(50_000) });
+                }
+              }
+              const { outputs, steps } = model.tasks.get("talks");
+              const long = Array.from(steps.values(), ({ output }) => output.length);
+              const lost = Array.from(steps.values(), ({ dropped }) => dropped);
+              const sum = (all) => all.reduce((left, right) => left + right);
+              return { ended, log: model.log.length, outputs, long: sum(long), lost: sum(lost) };
+            }""")
+            assert kept["ended"] == [str(number) for number in range(1000 - KEPT, 1000)]
+            assert kept["log"] == 300
+            assert kept["long"] == kept["outputs"] <= 2 * 1024 * 1024
+            assert kept["long"] + kept["lost"] == 100 * 10 * 50_000
 
         await in_chromium(script)
 

@@ -17,6 +17,12 @@
 
 import { AgentError } from "./errors.js";
 
+/**
+ * What is escaped in JSON text: half of a character, for which no server has a place and which
+ * none could even answer, or any other sign.
+ */
+const ESCAPED = /\\(?:ud[89a-f][0-9a-f]{2}|.)/gi;
+
 /** A command that is not answered yet. */
 export class Pending {
   /** How often it was put on its way. */
@@ -80,17 +86,20 @@ export class Commands {
   }
 
   /**
-   * A command under a request id, to be sent as soon as there is a connection.
+   * A command under a request id, to be sent as soon as there is a connection. What JSON cannot
+   * hold in it is left out, and half of a character becomes the sign for one that is missing.
    *
    * @param {Command["type"]} type
-   * @param {Record<string, unknown>} [data] what is undefined in it is left out
+   * @param {Record<string, unknown>} [data]
    * @param {{bounded?: boolean}} [options] whether the server must answer within the time-out
    * @returns {Pending}
    */
   issue(type, data = {}, { bounded = true } = {}) {
     const requestId = String(++this.#count);
-    const pending = new Pending({ type, requestId, data });
-    const size = new TextEncoder().encode(JSON.stringify(pending.command)).length;
+    const command = { type, requestId, data };
+    const text = JSON.stringify(command).replace(ESCAPED, (each) => (each.length > 2 ? "\ufffd" : each));
+    const pending = new Pending(JSON.parse(text));
+    const size = new TextEncoder().encode(text).length;
     if (size > this.#maxBytes) {
       // A server would close the connection for it, and for good.
       const limit = `at most ${this.#maxBytes} can be sent`;

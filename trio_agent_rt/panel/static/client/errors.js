@@ -6,6 +6,7 @@
  * | broken, 1001, 1006, 1011, 1013, 4000–4499, a time-out, HTTP 408, 425, 429, 5xx | tried again |
  * | a stream that has ended: there are no close codes, the next attempt tells why | tried again |
  * | 1000, 1003, 1007, 1008, 1009, 4500–4999, HTTP 204, any other HTTP 4xx | final |
+ * | a token that cannot be sent | final |
  * | a message that breaks the contract: it would only be sent again | final |
  *
  * @module
@@ -130,7 +131,10 @@ export function closed(closeCode, reason, complaint) {
  */
 export function refused(error) {
   const status = error.status ?? 0;
-  const final = status === 204 || (status >= 400 && status < 500 && !TRANSIENT_STATUSES.has(status));
+  const final =
+    error.code === "unauthorized" ||
+    status === 204 ||
+    (status >= 400 && status < 500 && !TRANSIENT_STATUSES.has(status));
   return { error, final, pause: 1000 * Math.min(error.retryAfter ?? 0, LONGEST_PAUSE) };
 }
 

@@ -6,6 +6,9 @@
 
 import { AgentError, errorOf } from "./errors.js";
 
+/** What a token can be (RFC 6750, 2.1): neither a header nor a server takes another. */
+const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+
 export class Http {
   /** How many commands in a row were answered by somebody who did not know their stream. */
   strays = 0;
@@ -30,9 +33,16 @@ export class Http {
     return this.#base !== null;
   }
 
-  /** The token as it is now, or null if there is none. */
+  /**
+   * The token as it is now, or null if there is none.
+   *
+   * @throws {AgentError} when it cannot be sent; the browser would say so as if of the network
+   */
   async token() {
-    return typeof this.#token === "function" ? await this.#token() : this.#token;
+    const token = typeof this.#token === "function" ? await this.#token() : this.#token;
+    if (token === null || TOKEN.test(token)) return token;
+    const alphabet = "a token is ASCII letters, digits and -._~+/, and may end with =";
+    throw new AgentError("unauthorized", `the token cannot be sent: ${alphabet}`);
   }
 
   /**

@@ -23,7 +23,7 @@
  * @property {string | null} [since] where to go on in it; null for being told its present state
  * @property {number} [connectTimeout] milliseconds for one attempt; 10 s
  * @property {number} [commandTimeout] milliseconds for the answer to a command, reconnects included;
- *   30 s. A cancel has no such bound.
+ *   30 s; `Infinity` for no bound. A cancel has none.
  * @property {number} [maxCommandBytes] the largest command to send; 1 MiB, as for a server
  * @property {{base: number, cap: number}} [backoff] the n-th delay is random between 0 and
  *   `min(cap, base * 2**n)` milliseconds; 500 and 30 s

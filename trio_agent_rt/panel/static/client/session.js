@@ -138,6 +138,9 @@ export class Session {
     } else if (type === "step:complete" || type === "step:error") {
       this.#questions.delete(key(taskId, message.data.stepId));
     } else if (type === "task:complete" && taskId !== undefined) {
+      for (const each of this.#questions.keys()) {
+        if (JSON.parse(each)[0] === taskId) this.#questions.delete(each);
+      }
       this.#ended.delete(taskId);
       this.#ended.add(taskId);
       for (const each of this.#ended) {

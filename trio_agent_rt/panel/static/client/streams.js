@@ -25,7 +25,15 @@
 /** @import { Http } from "./http.js" */
 /** @import { Attachment, Command, LinkEvents } from "./messages.js" */
 
-import { errorOf, maySendAgain, passing, refused, sessionLost, wrongPeer } from "./errors.js";
+import {
+  AgentError,
+  errorOf,
+  maySendAgain,
+  passing,
+  refused,
+  sessionLost,
+  wrongPeer,
+} from "./errors.js";
 import { json } from "./http.js";
 import { failureOf } from "./sockets.js";
 
@@ -152,7 +160,10 @@ export class StreamLink {
       try {
         pending.timesSent += 1;
         if (await this.#ask(pending, unwanted)) return;
-      } catch {
+      } catch (error) {
+        if (error instanceof AgentError && error.code === "unauthorized") {
+          return this.#refuse(pending, error);
+        }
         // It broke, and may have arrived or not.
       }
       await sleep(pause * (0.5 + Math.random() / 2), unwanted);
@@ -165,21 +176,20 @@ export class StreamLink {
    * @param {AbortSignal} signal
    * @returns {Promise<boolean>} whether there was an answer
    */
-  async #ask({ command }, signal) {
-    const { type, requestId, data } = command;
+  async #ask(pending, signal) {
+    const { type, requestId, data } = pending.command;
     const body = type === "get:tools" ? undefined : { ...data, clientId: this.#clientId };
     const response = await this.#http.request(PATHS[type], { body, signal });
     const told = await json(response);
     if (signal.aborted) return true;
     if (told?.success !== true) {
       if (typeof told?.success !== "boolean" && maySendAgain(response.status)) return false;
-      const { code, message, status, retryAfter } = errorOf(response, told);
-      if (code === "unknown_session" && ++this.#http.strays < MAX_STRAYS) {
-        this.#end(passing("the server does not know the stream of a command", code));
-        return true;
+      const error = errorOf(response, told);
+      if (error.code === "unknown_session" && ++this.#http.strays < MAX_STRAYS) {
+        this.#end(passing("the server does not know the stream of a command", error.code));
+      } else {
+        this.#refuse(pending, error);
       }
-      const error = { code, message, status, retryAfter, requestId };
-      this.#events.message({ type: "error", requestId, data: error });
       return true;
     }
     this.#http.strays = 0;
@@ -189,6 +199,17 @@ export class StreamLink {
     const answer = { outcome, ...(receipt && { receipt }), ...(receipts && { receipts }) };
     this.#events.message({ type: "ack", requestId, data: answer, taskId });
     return true;
+  }
+
+  /**
+   * Tell it as over a WebSocket.
+   *
+   * @param {Pending} pending
+   * @param {AgentError} error
+   */
+  #refuse({ command: { requestId } }, { code, message, status, retryAfter }) {
+    const data = { code, message, status, retryAfter, requestId };
+    this.#events.message({ type: "error", requestId, data });
   }
 
   /** @param {Failure} failure */

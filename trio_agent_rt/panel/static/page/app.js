@@ -3,12 +3,13 @@
 import { LogView } from "../views/log.js";
 import { Painter, announce, byId, h, note, say, show } from "../views/dom.js";
 import { QuestionDialog, keyOf } from "../views/question.js";
-import { TaskView, howFar, stateOf } from "../views/task.js";
+import { TaskView, howFar, nameOf, stateOf } from "../views/task.js";
 import { Connection } from "./connection.js";
-import { keepView, keptView } from "./kept.js";
+import { forgetInvitation, invitation, keepView, keptView } from "./kept.js";
 import { Model } from "./model.js";
+import { Submits } from "./submits.js";
 import { whereIs } from "./where.js";
-import { STATES, oneLine, sentence } from "./words.js";
+import { STATES, oneLine, outcomeOf, sentence } from "./words.js";
 
 const TICK = 250; // ms
 const REASON = "pressed Cancel in the panel";
@@ -32,30 +33,27 @@ const log = new LogView(model);
 const views = new Map();
 /** @type {Map<string, string>} what was last said of each task */
 const announced = new Map();
-/** @type {Set<string>} the questions that were answered here */
-const answered = new Set();
 const questions = new QuestionDialog(answer);
 /** @type {Connection} */
 let connection;
+/** @type {Submits} */
+let submits;
 let title = "Agent panel";
 
 model.touched = (task, step) => {
   if (step) painter.paint(step, () => draw(task, step));
+  if (!model.tasks.has(task.id)) forget(task.id);
   painter.paint(task, () => draw(task));
 };
 model.logTouched = () => painter.paint(log, () => log.draw());
-model.questionClosed = (task, why) => {
-  const mine = forgetAnswers(task.id);
+model.questionClosed = (task, why, { decided }) => {
   questions.close(task);
-  if (!mine) note(CLOSED[why] ?? CLOSED.answered);
+  questions.forget(task.id);
+  // Of a whole session that is over one note tells; and of what was sent, its answer.
+  if (why === "lost" || decided?.sent) return;
+  const closed = CLOSED[why] ?? CLOSED.answered;
+  note(decided ? `Your answer was not sent in time. ${closed}` : closed, "plain", nameOf(task));
 };
-
-/** Whether there were any. @param {string} id of their task; others wait for answers of their own */
-function forgetAnswers(id) {
-  const keys = [...answered].filter((key) => key.startsWith(`${id} `));
-  for (const key of keys) answered.delete(key);
-  return keys.length > 0;
-}
 
 questions.afterwards = askNext;
 painter.afterwards = () => {
@@ -65,10 +63,17 @@ painter.afterwards = () => {
 
 /** @param {import("./model.js").Task} task @param {import("./model.js").Step} [step] */
 function draw(task, step) {
-  if (!model.tasks.has(task.id)) return;
+  if (!model.tasks.has(task.id)) {
+    drawEmpty();
+    return;
+  }
   let view = views.get(task.id);
   if (!view) {
-    view = new TaskView(task, { cancel, answer: (asking) => questions.ask(asking, model.now()) });
+    view = new TaskView(task, {
+      cancel,
+      answer: (asking) => questions.ask(asking, model.now()),
+      again: (refused) => submits.again(refused),
+    });
     views.set(task.id, view);
     byId("tasks").prepend(view.element);
   }
@@ -77,7 +82,7 @@ function draw(task, step) {
     if (step.status === "running") tell(task, `Step ${step.number} of ${task.order.length}: ${oneLine(step.name, 100)}`);
     return;
   }
-  view.update(task, model.now());
+  view.update(task, model.now(), isOnline());
   // Its row says so too, without a message of its own.
   const asking = task.question && task.steps.get(task.question.stepId);
   for (const each of task.steps.values()) {
@@ -94,7 +99,6 @@ function forget(id) {
   views.get(id)?.element.remove();
   views.delete(id);
   announced.delete(id);
-  forgetAnswers(id);
   questions.forget(id);
 }
 
@@ -105,6 +109,8 @@ function tell(task, text) {
   announce(text);
 }
 
+const isOnline = () => Boolean(connection?.isOpen);
+
 function drawEmpty() {
   show(byId("empty"), model.tasks.size === 0);
   show(byId("tasks"), model.tasks.size > 0);
@@ -112,7 +118,7 @@ function drawEmpty() {
 
 function drawTitle() {
   const tasks = [...model.tasks.values()];
-  const asking = tasks.find((each) => each.question);
+  const asking = tasks.find((each) => each.question && !each.question.decided);
   const task = asking ?? tasks.findLast((each) => !Model.hasEnded(each)) ?? tasks.at(-1);
   let text = title;
   if (task) {
@@ -130,110 +136,110 @@ function drawTitle() {
 function askNext() {
   if (questions.open || byId("token").open) return;
   for (const task of model.tasks.values()) {
-    if (task.question && !questions.later.has(keyOf(task)) && !answered.has(keyOf(task))) {
+    if (task.question && !task.question.decided && !questions.later.has(keyOf(task))) {
       questions.ask(task, model.now());
       return;
     }
   }
 }
 
-/** @param {import("./model.js").Task} task @param {any} question @param {boolean} confirmed @param {string} reason */
-async function answer(task, question, confirmed, reason) {
-  const { stepId, confirmationId } = question;
-  const key = keyOf(task);
-  answered.add(key);
+/** @param {import("./model.js").Task} task @param {boolean} confirmed @param {string} reason */
+function answer(task, confirmed, reason) {
+  if (!task.question || task.question.decided) return;
+  task.question.complaint = undefined;
+  task.question.decided = { confirmed, reason, sent: false, told: false };
+  model.touched(task);
+  sendAnswer(task);
+}
+
+/** @param {import("./model.js").Task} task whose question was answered here */
+async function sendAnswer(task) {
+  const { stepId, confirmationId, decided } = /** @type {import("./model.js").Question} */ (task.question);
+  if (!decided) return;
+  const { confirmed, reason } = decided;
+  let before = false;
   try {
-    const said = await connection.client.confirm({
-      taskId: task.id, stepId, confirmationId, confirmed, reason: reason || undefined,
-    });
+    const said = await connection.deliver(
+      (client) => {
+        before = decided.sent;
+        decided.sent = true;
+        return client.confirm({ taskId: task.id, stepId, confirmationId, confirmed, reason: reason || undefined });
+      },
+      () => task.question?.decided === decided,
+    );
+    if (said === null) return;
     const outcome = outcomeOf(said);
-    if (outcome === "already_decided") note("Somebody else had answered already, and that counts.");
-    if (outcome === "expired" || outcome === "unknown") note("The question was no longer open.");
+    // Sent before, it most likely speaks of its own first arrival.
+    if (outcome === "already_decided" && !before) {
+      note("Somebody else had answered already, and that counts.", "plain", nameOf(task));
+    }
+    if (outcome === "expired" || outcome === "unknown") {
+      note("Your answer came too late: the question was no longer open.", "plain", nameOf(task));
+    }
+    decided.told = true;
   } catch (error) {
-    answered.delete(key);
-    connection.refused(error);
-    throw new Error(sentence(error));
+    if (task.question?.decided !== decided) return;
+    task.question.decided = null;
+    task.question.complaint = sentence(error);
   }
+  model.touched(task);
 }
 
 /** @param {import("./model.js").Task} task */
-async function cancel(task) {
+function cancel(task) {
   if (task.cancelling !== null || Model.hasEnded(task)) return;
+  if (task.state === "submitting" && task.sentAt === null) {
+    model.refused(task, "It was cancelled before it was sent.");
+    return;
+  }
   model.cancelling(task);
-  await sendCancel(task);
+  // Otherwise when the server has taken it: a cancel that overtakes its task cancels nothing.
+  if (task.state !== "submitting") sendCancel(task);
 }
 
 /** @param {import("./model.js").Task} task */
 async function sendCancel(task) {
   try {
-    const outcome = outcomeOf(await connection.client.cancel({ taskId: task.id, reason: REASON }));
-    if (outcome !== "unknown" || Model.hasEnded(task)) return;
+    const said = await connection.deliver(
+      (client) => client.cancel({ taskId: task.id, reason: REASON }),
+      () => !Model.hasEnded(task),
+    );
+    if (said === null || outcomeOf(said) !== "unknown" || Model.hasEnded(task)) return;
     model.notCancelling(task);
-    note("The server does not know this task any more.", "bad");
+    note("The server does not know this task any more.", "bad", nameOf(task));
   } catch (error) {
     if (Model.hasEnded(task)) return;
     model.notCancelling(task);
-    connection.refused(error);
-    note(`It was not cancelled. ${sentence(error)}`, "bad");
+    note(`It was not cancelled. ${sentence(error)}`, "bad", nameOf(task));
   }
-}
-
-/** @param {any} said an answer of the server's, be it an ack or that of HTTP */
-const outcomeOf = (said) => said?.outcome ?? said?.data?.outcome ?? "";
-
-let sending = false;
-
-/** @param {string} text */
-async function submit(text) {
-  const complaint = byId("task-error");
-  show(complaint, false);
-  if (!text.trim()) {
-    say(complaint, "Say first what to do.");
-    show(complaint, true);
-    byId("task").focus();
-    return;
-  }
-  if (sending) {
-    say(complaint, "The server has not taken the task before yet.");
-    show(complaint, true);
-    return;
-  }
-  sending = true;
-  byId("submit").dataset.sending = "";
-  const task = model.submitting(text.trim());
-  try {
-    await send(task);
-    show(complaint, false);
-    if (byId("task").value === text) byId("task").value = "";
-  } catch (error) {
-    model.tasks.delete(task.id);
-    forget(task.id);
-    drawEmpty();
-    drawTitle();
-    say(complaint, sentence(error));
-    show(complaint, true);
-    connection.refused(error);
-  } finally {
-    sending = false;
-    delete byId("submit").dataset.sending;
-  }
-}
-
-/** @param {import("./model.js").Task} task */
-async function send(task) {
-  model.accepted(task, outcomeOf(await connection.client.submit(task.text, { taskId: task.id })));
 }
 
 /** What was under way when the page was left: sent once more, which does no harm. */
 function sendAgain() {
+  submits.goOn();
   for (const task of model.tasks.values()) {
-    if (task.state === "submitting") send(task).catch((error) => model.refused(task, sentence(error)));
-    else if (task.cancelling !== null && !Model.hasEnded(task)) sendCancel(task);
+    if (task.question?.decided && !task.question.decided.told) sendAnswer(task);
+    if (task.cancelling !== null && task.state !== "submitting" && !Model.hasEnded(task)) sendCancel(task);
   }
+}
+
+/** Somebody has put the address of another session into this tab. */
+function follow() {
+  const session = invitation();
+  if (!session) return;
+  const other = session !== connection.session;
+  const unsent = [...model.tasks.values()].find((each) => each.state === "submitting");
+  if (other && !unsent) {
+    location.reload();
+    return;
+  }
+  forgetInvitation();
+  if (other && unsent) note("It is still being sent, so the other session was not opened.", "bad", nameOf(unsent));
 }
 
 function keep() {
   keepView({ session: connection.session, since: connection.since, shown: model.snapshot() });
+  submits.keep();
 }
 
 function drawSession() {
@@ -245,6 +251,7 @@ function drawSession() {
 
 async function listTools() {
   if (!byId("tools-details").open) return;
+  if (!byId("tools").children.length) byId("tools").append(h("li", { class: "hint", text: "The server is asked…" }));
   try {
     const told = await connection.client.tools();
     const tools = Array.isArray(told) ? told : (told?.tools ?? told?.data?.tools ?? []);
@@ -259,34 +266,25 @@ async function listTools() {
 }
 
 function wire() {
-  const box = byId("task");
-  byId("submit").addEventListener("submit", (event) => {
-    event.preventDefault();
-    submit(box.value);
-  });
-  box.addEventListener("keydown", (event) => {
-    // Not the Enter that ends the input of a Chinese word.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    submit(box.value);
-  });
   byId("tools-details").addEventListener("toggle", listTools);
   addEventListener("pagehide", keep);
+  addEventListener("hashchange", follow);
   document.addEventListener("visibilitychange", () => document.hidden && keep());
   setInterval(() => {
     const now = model.now();
     for (const [id, view] of views) {
       const task = model.tasks.get(id);
-      if (task && !Model.hasEnded(task)) view.tick(now);
+      if (task && !Model.hasEnded(task)) view.tick(now, isOnline());
     }
     questions.tick(now);
+    submits.tick();
     if (!connection.isOpen) connection.draw();
   }, TICK);
 }
 
 /** @param {string[]} examples */
 function offer(examples) {
-  const buttons = examples.map((text) => h("li", {}, h("button", { type: "button", text, onclick: () => submit(text) })));
+  const buttons = examples.map((text) => h("li", {}, h("button", { type: "button", text, onclick: () => submits.submit(text) })));
   byId("examples").append(...buttons);
   show(byId("examples"), examples.length > 0);
   show(byId("examples-title"), examples.length > 0);
@@ -315,8 +313,11 @@ async function start() {
     changed: () => {
       drawSession();
       drawTitle();
+      submits.tick();
+      for (const task of model.tasks.values()) if (!Model.hasEnded(task)) model.touched(task);
     },
   });
+  submits = new Submits(model, connection, sendCancel);
   wire();
   connection.begin();
   sendAgain();

@@ -12,6 +12,12 @@ import { countdown, sentence } from "./words.js";
 
 const NAMES = { websocket: "WebSocket", sse: "SSE" };
 
+/** Why a connection is closed for a command that would only have the next one closed too. */
+const ITS_OWN_FAULT = new Set(["too_large", "bad_message", "bad_json"]);
+
+/** @param {any} error */
+const isUnauthorized = (error) => error?.status === 401 || error?.code === "unauthorized";
+
 export class Connection {
   /** @param {{httpUrl: string, websocketUrl: string | null}} where
    * @param {{session: string | null, since: string | null}} kept
@@ -22,6 +28,10 @@ export class Connection {
     this.transport = wanted === "sse" || !websocketUrl ? "sse" : "websocket";
     this._told = told;
     this._token = keptToken();
+    // Only what was taken once is kept.
+    this._tokenTaken = this._token !== null;
+    /** @type {(() => void)[]} who waits until there is a connection */
+    this._waiting = [];
     this._wasOpen = false;
     this._failures = 0;
     this._retryAt = 0;
@@ -64,6 +74,30 @@ export class Connection {
     return this.state.state === "open";
   }
 
+  /**
+   * Have a command carried out, over as many connections and clients as that takes: it is issued
+   * when there is a connection, and anew when its client was closed before the answer came.
+   * What the server refuses is thrown.
+   *
+   * @param {(client: AgentClient) => Promise<any>} issue
+   * @param {() => boolean} wanted whether it still is
+   * @returns {Promise<any>} what the server says, or null when it was not wanted any more
+   */
+  async deliver(issue, wanted) {
+    for (let ready = this.isOpen; ; ready = false) {
+      if (!ready) await new Promise((resolve) => this._waiting.push(() => resolve(null)));
+      if (!wanted()) return null;
+      const { client } = this;
+      try {
+        return await issue(client);
+      } catch (error) {
+        const unheard = client.state !== "open" && !ITS_OWN_FAULT.has(error?.code);
+        if (!unheard && !isUnauthorized(error)) throw error;
+        this.refused(error);
+      }
+    }
+  }
+
   /** @param {{session: string | null, since: string | null}} kept */
   _connect({ session, since }) {
     const client = new AgentClient({
@@ -71,6 +105,8 @@ export class Connection {
       ...this._where,
       token: this._token,
       credentials: true,
+      // What is on its way stays so, and is sent again, until the server has said what it thinks.
+      commandTimeout: Infinity,
       session,
       since,
     });
@@ -104,17 +140,22 @@ export class Connection {
     if (state.state === "open") {
       this._wasOpen = true;
       this._failures = 0;
+      if (this._token !== null && !this._tokenTaken) keepToken(this._token);
+      this._tokenTaken = this._token !== null;
     }
     if (state.state === "waiting") this._failures += 1;
     if (state.state === "closed" && state.error) this._ended(state.error);
     this.draw();
     this._told.changed();
+    if (state.state === "open") for (const go of this._waiting.splice(0)) go();
   }
 
   /** The client does not come back by itself. @param {any} error */
   _ended(error) {
-    if (error.status === 401 || error.code === "unauthorized") {
-      this._askForToken(this._token ? "The server does not take this token any more." : undefined);
+    if (isUnauthorized(error)) {
+      const known = this._token !== null;
+      if (known && error.status === undefined && error.closeCode === undefined) this._askForToken(sentence(error.message));
+      else this._askForToken(known ? `The server does not take this token${this._tokenTaken ? " any more" : ""}.` : undefined);
     } else if (error.code === "unknown_session" && this.session) {
       this._told.sessionOver();
       note("The earlier session is over, so this is a new one: the server was restarted, or nobody watched for too long.");
@@ -124,7 +165,7 @@ export class Connection {
 
   /** A command was refused for want of a token. @param {any} error */
   refused(error) {
-    if (error?.status === 401 || error?.code === "unauthorized") this._askForToken();
+    if (isUnauthorized(error) && !byId("token").open) this._askForToken();
   }
 
   /** @param {string} [why] */
@@ -141,7 +182,7 @@ export class Connection {
     const token = byId("token-value").value.trim();
     if (!token) return;
     this._token = token;
-    keepToken(token);
+    this._tokenTaken = false;
     byId("token-value").value = "";
     byId("token").close();
     this._renew(this.session, this.since);
@@ -150,7 +191,7 @@ export class Connection {
   /** Say how it stands; also called as time goes by. */
   draw() {
     const { state, error } = this.state;
-    const refused = state === "closed" && (error?.status === 401 || error?.code === "unauthorized");
+    const refused = state === "closed" && isUnauthorized(error);
     const left = this._retryAt - Date.now();
     const texts = {
       connecting: this._wasOpen ? "Connecting again…" : "Connecting…",

@@ -1,8 +1,10 @@
-// What outlives a reload, and ends with the tab: the session, what is shown of it, the token.
+// What outlives a reload, and ends with the tab: the session, what is shown of it, the token,
+// and the task that is half written.
 
 const PLACE = new URL(".", document.baseURI).pathname;
-const VIEW = `trio-agent-rt ${PLACE} view 1`;
+const VIEW = `trio-agent-rt ${PLACE} view 2`;
 const TOKEN = `trio-agent-rt ${PLACE} token`;
+const DRAFT = `trio-agent-rt ${PLACE} draft`;
 const MOST = 2_000_000; // characters; a browser allows 5 million for all pages of the origin
 
 /** @param {{session: string | null, since: string | null, shown: any}} view */
@@ -37,31 +39,48 @@ function lighter(shown) {
 /** @returns {{session: string | null, since: string | null, shown: any}} */
 export function keptView() {
   const none = { session: null, since: null, shown: null };
-  const joined = /^#session=([\w-]+)$/.exec(location.hash);
-  // The id lets whoever knows it in, where nobody is asked for a name: not into the history.
-  if (joined) history.replaceState(null, "", location.pathname + location.search);
+  const joined = invitation();
+  if (joined) forgetInvitation();
   try {
     const kept = { ...none, ...JSON.parse(sessionStorage.getItem(VIEW) ?? "{}") };
-    return joined && joined[1] !== kept.session ? { ...none, session: joined[1] } : kept;
+    return joined && joined !== kept.session ? { ...none, session: joined } : kept;
   } catch {
-    return { ...none, session: joined?.[1] ?? null };
+    return { ...none, session: joined };
   }
 }
 
-/** @returns {string | null} */
-export function keptToken() {
+/** The session that the address asks into, if it does. @returns {string | null} */
+export function invitation() {
+  return /^#session=([\w-]+)$/.exec(location.hash)?.[1] ?? null;
+}
+
+/** The id lets whoever knows it in, where nobody is asked for a name: not into the history. */
+export function forgetInvitation() {
+  history.replaceState(null, "", location.pathname + location.search);
+}
+
+export const keptToken = () => get(TOKEN);
+export const keptDraft = () => get(DRAFT) ?? "";
+
+/** @param {string} token */
+export const keepToken = (token) => put(TOKEN, token);
+/** @param {string} text */
+export const keepDraft = (text) => put(DRAFT, text);
+
+/** @param {string} key @returns {string | null} */
+function get(key) {
   try {
-    return sessionStorage.getItem(TOKEN);
+    return sessionStorage.getItem(key);
   } catch {
     return null;
   }
 }
 
-/** @param {string | null} token */
-export function keepToken(token) {
+/** @param {string} key @param {string} text */
+function put(key, text) {
   try {
-    if (token === null) sessionStorage.removeItem(TOKEN);
-    else sessionStorage.setItem(TOKEN, token);
+    if (text === "") sessionStorage.removeItem(key);
+    else sessionStorage.setItem(key, text);
   } catch {
     // Then it lives as long as the page.
   }

@@ -7,6 +7,9 @@
 import { newId } from "../client/commands.js";
 import { oneLine } from "./words.js";
 
+/** So many ms after it was sent a task that nobody has answered is spoken of. */
+export const LATE = 5_000;
+
 const MOST_TASKS = 20;
 const MOST_LOG = 300;
 const MOST_OUTPUT = 256 * 1024;
@@ -18,11 +21,14 @@ const ENDED = new Set(["succeeded", "failed", "cancelled", "refused", "lost"]);
  *   result: any, error: string | null, retrying: string | null, tool: string | null,
  *   description: string, asks: boolean, number: number}} Step */
 
-/** @typedef {{stepId: string, stepName: string, reason: string, expiresAt: number | null,
- *   confirmationId?: string}} Question */
+/** @typedef {{confirmed: boolean, reason: string, sent: boolean, told: boolean}} Decision what was
+ *   answered here; whether it may have reached the server, and whether the server has said so */
 
-/** @typedef {{id: string, text: string | null, state: string, note: string, startedAt: number | null,
- *   cancelling: number | null, question: Question | null, end: any, error: string | null,
+/** @typedef {{stepId: string, stepName: string, reason: string, expiresAt: number | null,
+ *   confirmationId?: string, decided: Decision | null, complaint?: string}} Question */
+
+/** @typedef {{id: string, text: string | null, state: string, sentAt: number | null,
+ *   taken: boolean, note: string, startedAt: number | null, cancelling: number | null, question: Question | null, end: any, error: string | null,
  *   steps: Map<string, Step>, order: string[], outputs: number}} Task */
 
 export class Model {
@@ -34,7 +40,7 @@ export class Model {
     this.logged = 0;
     /** @type {(task: Task, step?: Step) => void} */
     this.touched = () => {};
-    /** @type {(task: Task, why: string) => void} */
+    /** @type {(task: Task, why: string, asked: Question) => void} */
     this.questionClosed = () => {};
     this.logTouched = () => {};
     this._skew = 0;
@@ -52,13 +58,20 @@ export class Model {
   submitting(text) {
     const task = this._task(newId());
     task.text = text;
-    task.startedAt = this.now();
     this.touched(task);
     return task;
   }
 
+  /** From here on the server may have it. @param {Task} task */
+  sending(task) {
+    task.sentAt ??= this.now();
+    task.startedAt ??= task.sentAt;
+    this.touched(task);
+  }
+
   /** @param {Task} task @param {string} outcome */
   accepted(task, outcome) {
+    task.taken = true;
     if (task.state !== "submitting") return;
     task.state = outcome === "queued" ? "queued" : "planning";
     this.touched(task);
@@ -69,6 +82,13 @@ export class Model {
     if (task.state !== "submitting") return;
     task.state = "refused";
     task.error = why;
+    task.cancelling = null;
+    this.touched(task);
+  }
+
+  /** It is shown no more. @param {Task} task */
+  remove(task) {
+    this.tasks.delete(task.id);
     this.touched(task);
   }
 
@@ -84,14 +104,24 @@ export class Model {
     this.touched(task);
   }
 
-  /** The session is over: what has not ended will not be heard of any more. @param {string} why */
+  /** The session is over: what was sent and has not ended will not be heard of any more.
+   * @param {string} why */
   lose(why) {
-    for (const task of this.tasks.values()) this._lost(task, why);
+    const maybe = "Nobody has said whether the task had been taken: it may have run.";
+    for (const task of this.tasks.values()) {
+      if (task.state === "submitting" && task.sentAt === null) continue;
+      this._lost(task, task.taken ? why : `${why} ${maybe}`);
+    }
   }
 
   /** @param {Task} task */
   static hasEnded(task) {
     return ENDED.has(task.state);
+  }
+
+  /** Whether it is over here, and nobody has said that the server took it. @param {Task} task */
+  static maySendAgain(task) {
+    return ENDED.has(task.state) && !task.taken && task.text !== null;
   }
 
   /** @param {{type: string, data: any, taskId?: string, timestamp?: number, replay?: boolean}} message */
@@ -117,8 +147,13 @@ export class Model {
 
   /** @param {Task} task @param {any} message */
   _applyTo(task, { type, data = {}, timestamp, replay }) {
+    if (task.state === "refused" && ["plan:created", "step:start"].includes(type)) {
+      // It was sent over two connections, and only one of the two came at a bad time.
+      Object.assign(task, { state: "submitting", error: null });
+    }
     const at = replay ? null : (timestamp ?? this.now());
     if (ENDED.has(task.state) && type !== "task:complete" && !(replay && type === "plan:created")) return;
+    task.taken = true;
     if (task.startedAt === null && !replay) task.startedAt = at;
     this._closeQuestion(task, type, data);
     const step = data.stepId === undefined ? undefined : this._step(task, data);
@@ -164,7 +199,7 @@ export class Model {
         break;
       case "waiting:confirmation":
         task.state = "waiting";
-        task.question = { ...data };
+        this._ask(task, data);
         break;
       case "task:complete":
         task.state = data.outcome ?? (data.success ? "succeeded" : "failed");
@@ -175,6 +210,15 @@ export class Model {
       default:
     }
     this.touched(task, step);
+  }
+
+  /** @param {Task} task @param {any} data */
+  _ask(task, data) {
+    const asked = task.question;
+    const again = asked?.stepId === data.stepId && asked?.confirmationId === data.confirmationId;
+    if (asked && !again) this.questionClosed(task, "answered", asked);
+    // The first answer counts, also when the question is told again before it has arrived.
+    task.question = { ...data, decided: again ? asked.decided : null };
   }
 
   /** Whatever is said of a step or its task after its question answers it.
@@ -189,7 +233,8 @@ export class Model {
     const withdrawn = type === "task:complete" || (type === "step:error" && data.error === "cancelled");
     const rejected = type === "step:error" && String(data.error).startsWith("rejected");
     if (task.state === "waiting") task.state = "running";
-    this.questionClosed(task, rejected ? "rejected" : expired ? "expired" : withdrawn ? "withdrawn" : "answered");
+    const why = rejected ? "rejected" : expired ? "expired" : withdrawn ? "withdrawn" : "answered";
+    this.questionClosed(task, why, asked);
   }
 
   /** @param {Task} task @param {any[]} steps */
@@ -238,8 +283,9 @@ export class Model {
     let task = this.tasks.get(id);
     if (!task) {
       task = {
-        id, text: null, state: "submitting", note: "", startedAt: null, cancelling: null, question: null,
-        end: null, error: null, steps: new Map(), order: [], outputs: 0,
+        id, text: null, state: "submitting", sentAt: null, taken: false, note: "",
+        startedAt: null, cancelling: null, question: null, end: null, error: null, steps: new Map(),
+        order: [], outputs: 0,
       };
       this.tasks.set(id, task);
       for (const old of this.tasks.values()) {
@@ -272,9 +318,13 @@ export class Model {
     task.state = "lost";
     task.error = why;
     task.cancelling = null;
-    if (task.question) {
+    const asked = task.question;
+    if (asked) {
       task.question = null;
-      this.questionClosed(task, "withdrawn");
+      if (asked.decided && !asked.decided.told) {
+        task.error = `${why} Your answer (${asked.decided.confirmed ? "yes" : "no"}) may not have reached it.`;
+      }
+      this.questionClosed(task, "lost", asked);
     }
     for (const step of task.steps.values()) {
       if (step.status !== "running" && step.status !== "pending") continue;

@@ -42,6 +42,7 @@ export const STATES = {
   queued: ["…", "Queued"],
   planning: ["…", "Planning"],
   waiting: ["?", "Waiting for you"],
+  answered: ["…", "Answered"],
   cancelling: ["◌", "Cancelling"],
   succeeded: ["✓", "Succeeded"],
   refused: ["✗", "Not started"],
@@ -64,6 +65,9 @@ export function sentence(error) {
   const begun = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…。]$/.test(begun) ? begun : `${begun}.`;
 }
+
+/** @param {any} said an answer of the server's, be it an ack or that of HTTP */
+export const outcomeOf = (said) => said?.outcome ?? said?.data?.outcome ?? "";
 
 const LONGEST_LINE = 600;
 const MOST_LINES = 60;

@@ -93,11 +93,15 @@ export function announce(text) {
   }, wait);
 }
 
-/** A note that goes away by itself, later. @param {string} text @param {string} [kind] */
-export function note(text, kind = "plain") {
+/** A note that goes away by itself, later. @param {string} text @param {string} [kind]
+ * @param {string | null} [about] the task that it is about */
+export function note(text, kind = "plain", about = null) {
   const notes = byId("notes");
+  const key = JSON.stringify([about, text]);
+  for (const each of [...notes.children]) if (each.dataset.key === key) each.remove();
   const close = h("button", { type: "button", class: "quiet", "aria-label": "Close this note", text: "×" });
-  const shown = h("p", { class: "note", "data-kind": kind }, h("span", { text }), close);
+  const task = about && h("bdi", { text: about });
+  const shown = h("p", { class: "note", "data-kind": kind, "data-key": key }, task, h("span", { text }), close);
   close.addEventListener("click", () => shown.remove());
   notes.append(shown);
   while (notes.children.length > 3) notes.firstElementChild?.remove();

@@ -1,5 +1,6 @@
 // The dialog that asks. Nothing but a press of "Yes" approves: neither Escape nor Enter in the
-// text does, nor a key that was on its way when the dialog came up.
+// text does, nor a key that was on its way when the dialog came up. What is pressed first counts;
+// the dialog is gone then, and the task says what becomes of the answer.
 
 import { countdown, oneLine } from "../page/words.js";
 import { LongText } from "./text.js";
@@ -15,16 +16,15 @@ export function keyOf(task) {
 }
 
 export class QuestionDialog {
-  /** @param {(task: Task, question: any, confirmed: boolean, reason: string) => Promise<void>} answer */
+  /** @param {(task: Task, confirmed: boolean, reason: string) => void} answer */
   constructor(answer) {
     this._answer = answer;
     this._dialog = byId("question");
     /** @type {Task | null} */
     this._task = null;
-    this._question = null;
+    this._key = "";
     this._ready = false;
     this._timer = 0;
-    this._sending = false;
     this._text = new LongText({ label: "What is asked" });
     byId("question-text").append(this._text.element);
     /** @type {Set<string>} what is not brought up again by itself */
@@ -42,15 +42,15 @@ export class QuestionDialog {
 
   /** Bring up what a task asks. @param {Task} task @param {number} now */
   ask(task, now) {
-    if (this._dialog.open || !task.question) return;
+    if (this._dialog.open || !task.question || task.question.decided) return;
     this._task = task;
-    this._question = task.question;
-    this._sending = false;
+    this._key = keyOf(task);
     say(byId("question-title"), `May it go on: ${oneLine(task.question.stepName, 120)}?`);
     say(byId("question-task"), task.text ? `For the task: ${oneLine(task.text, 200)}` : "");
     this._text.update(String(task.question.reason ?? ""));
     byId("question-reason").value = "";
-    show(byId("question-error"), false);
+    say(byId("question-error"), task.question.complaint ?? "");
+    show(byId("question-error"), Boolean(task.question.complaint));
     this._able(true);
     this.tick(now);
     this._ready = false;
@@ -67,8 +67,8 @@ export class QuestionDialog {
 
   /** @param {number} now */
   tick(now) {
-    if (!this._question) return;
-    const { expiresAt } = this._question;
+    if (!this._task?.question) return;
+    const { expiresAt } = this._task.question;
     const left = expiresAt - now;
     const text =
       expiresAt === null || expiresAt === undefined ? "It waits until you answer, or the task ends."
@@ -80,7 +80,10 @@ export class QuestionDialog {
 
   /** What was asked is no question any more. @param {Task} task */
   close(task) {
-    if (this._task === task && this._dialog.open) this._dialog.close();
+    if (this._task !== task) return;
+    // At once: the dialog tells of its end only later, and a press may come before.
+    this._task = null;
+    this._dialog.close();
   }
 
   /** @param {string} id of a task that is shown no more */
@@ -89,21 +92,12 @@ export class QuestionDialog {
   }
 
   /** @param {boolean} confirmed */
-  async _decide(confirmed) {
-    if (this._sending || !this._task || !this._ready) return;
-    this._sending = true;
+  _decide(confirmed) {
+    const task = this._task;
+    if (!task || !this._ready) return;
     this._able(false);
-    try {
-      await this._answer(this._task, this._question, confirmed, byId("question-reason").value.trim());
-      this._sending = true;
-      this._dialog.close();
-    } catch (error) {
-      this._sending = false;
-      this._able(true);
-      const complaint = byId("question-error");
-      say(complaint, String(error.message ?? error));
-      show(complaint, true);
-    }
+    this.close(task);
+    this._answer(task, confirmed, byId("question-reason").value.trim());
   }
 
   /** @param {boolean} able */
@@ -112,10 +106,10 @@ export class QuestionDialog {
   }
 
   _closed() {
+    if (this._dialog.open) return; // for the next one, meanwhile
     // By Escape or "later", while it is still asked: it stays in its task, with a button.
-    if (this._task?.question === this._question && this._task && !this._sending) this.later.add(keyOf(this._task));
+    if (this._task) this.later.add(this._key);
     this._task = null;
-    this._question = null;
     this.afterwards();
   }
 

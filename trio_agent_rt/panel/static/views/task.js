@@ -1,6 +1,6 @@
 // One task: its text, its state, its plan, and how it ended.
 
-import { Model } from "../page/model.js";
+import { LATE, Model } from "../page/model.js";
 import { STATES, oneLine, span } from "../page/words.js";
 import { h, say, set, show } from "./dom.js";
 import { ending } from "./ending.js";
@@ -12,7 +12,40 @@ const DONE = new Set(["success", "skipped"]);
 
 /** The state that is shown of a task. @param {import("../page/model.js").Task} task */
 export function stateOf(task) {
-  return task.cancelling !== null && !Model.hasEnded(task) ? "cancelling" : task.state;
+  if (task.cancelling !== null && !Model.hasEnded(task)) return "cancelling";
+  return task.state === "waiting" && task.question?.decided ? "answered" : task.state;
+}
+
+/** What it is called, where there is little room. @param {import("../page/model.js").Task} task */
+export function nameOf(task, most = 60) {
+  return oneLine(task.text ?? `Task ${task.id.slice(0, 8)}, started elsewhere`, most);
+}
+
+const SOON = "as soon as there is a connection";
+
+/** What is known of it. @param {import("../page/model.js").Task} task @param {number} now
+ * @param {boolean} online */
+function known(task, now, online) {
+  if (Model.hasEnded(task)) return "";
+  if (task.state === "submitting") {
+    if (task.sentAt === null) return `It is sent ${SOON}.`;
+    const maybe = "The server has not answered, and may have begun it";
+    if (task.cancelling !== null) return `${maybe}: it is cancelled as soon as there is an answer.`;
+    if (!online) return `${maybe}: it is asked again ${SOON}.`;
+    return now - task.sentAt > LATE ? `${maybe}.` : "";
+  }
+  if (task.cancelling === null) return oneLine(task.note, 200);
+  if (!online) return `The cancel is sent ${SOON}.`;
+  return "The work is being ended; the receipt comes when it has.";
+}
+
+/** What became of the answer to its question. @param {import("../page/model.js").Task} task
+ * @param {boolean} online */
+function answered({ question }, online) {
+  const decided = question?.decided;
+  if (!decided) return "A step waits for your answer.";
+  const said = `You have answered ${decided.confirmed ? "yes" : "no"}`;
+  return decided.told ? `${said}.` : `${said}; ${online ? "it is on its way." : `it is sent ${SOON}.`}`;
 }
 
 /** How far a task is. @param {import("../page/model.js").Task} task */
@@ -24,7 +57,7 @@ export function howFar(task) {
 
 export class TaskView {
   /** @param {import("../page/model.js").Task} task
-   * @param {{cancel: (task: any) => void, answer: (task: any) => void}} actions */
+   * @param {{cancel: (task: any) => void, answer: (task: any) => void, again: (task: any) => void}} actions */
   constructor(task, actions) {
     this._task = task;
     /** @type {Map<string, StepView>} */
@@ -42,12 +75,10 @@ export class TaskView {
     this._far = h("span", { class: "far" });
     this._note = h("span", { class: "doing" });
     this._cancel = h("button", { type: "button", class: "cancel", onclick: () => actions.cancel(this._task) });
-    this._asks = h(
-      "div",
-      { class: "asks", hidden: true },
-      h("span", { text: "A step waits for your answer." }),
-      h("button", { type: "button", class: "primary", text: "Answer", onclick: () => actions.answer(this._task) }),
-    );
+    this._again = h("button", { type: "button", text: "Send again", hidden: true, onclick: () => actions.again(this._task) });
+    this._asked = h("span");
+    this._answer = h("button", { type: "button", class: "primary", text: "Answer", onclick: () => actions.answer(this._task) });
+    this._asks = h("div", { class: "asks", hidden: true }, this._asked, this._answer);
     this._bar = h("progress", { class: "whole", "aria-label": "Steps done", hidden: true });
     this._list = h("ol", { class: "steps", "aria-label": "Plan", hidden: true, tabindex: "0" });
     // Lists also scroll by themselves, when what is above grows: only a hand counts.
@@ -60,7 +91,7 @@ export class TaskView {
     this.element = h(
       "article",
       { class: "task", "aria-labelledby": id, "data-task": task.id },
-      h("div", { class: "head" }, this._title, this._state, this._cancel),
+      h("div", { class: "head" }, this._title, this._state, this._again, this._cancel),
       h("p", { class: "facts" }, this._time, this._far, this._note),
       this._bar,
       this._asks,
@@ -68,14 +99,14 @@ export class TaskView {
     );
   }
 
-  /** @param {import("../page/model.js").Task} task @param {number} now */
-  update(task, now) {
+  /** @param {import("../page/model.js").Task} task @param {number} now @param {boolean} online */
+  update(task, now, online) {
     this._task = task;
     const ended = Model.hasEnded(task);
     const state = stateOf(task);
     const [icon, word] = STATES[state] ?? ["·", state];
     set(this.element, "data-state", state);
-    say(this._title, oneLine(task.text ?? `Task ${task.id.slice(0, 8)}, started elsewhere`, 400));
+    say(this._title, nameOf(task, 400));
     say(this._icon, icon);
     say(this._word, word);
     const { done, of } = howFar(task);
@@ -83,9 +114,11 @@ export class TaskView {
     show(this._bar, of > 1 && !ended);
     if (this._bar.max !== of && of) this._bar.max = of;
     if (this._bar.value !== done) this._bar.value = done;
-    const waits = "The work is being ended; the receipt comes when it has.";
-    say(this._note, ended ? "" : task.cancelling !== null ? waits : oneLine(task.note, 200));
     show(this._asks, task.question !== null);
+    say(this._asked, answered(task, online));
+    show(this._answer, !task.question?.decided);
+    show(this._again, Model.maySendAgain(task));
+    set(this._again, "aria-label", `Send again: ${this._title.textContent}`);
     show(this._cancel, !ended);
     say(this._cancel, task.cancelling !== null ? "Cancelling…" : "Cancel");
     // Not `disabled`: that would take the focus away from whoever has just pressed it.
@@ -93,7 +126,7 @@ export class TaskView {
     set(this._cancel, "aria-label", `${task.cancelling !== null ? "Cancelling" : "Cancel"}: ${this._title.textContent}`);
     this._order(task);
     this._end(task, ended);
-    this.tick(now);
+    this.tick(now, online);
   }
 
   /** @param {import("../page/model.js").Step} step @param {number} now */
@@ -108,13 +141,13 @@ export class TaskView {
       show(this._list, true);
     }
     view.over = Model.hasEnded(this._task);
-    view.waiting = this._task.question?.stepId === step.id;
+    view.waiting = this._task.question?.stepId === step.id && !this._task.question.decided;
     view.update(step, now);
     if (step.status === "running" && this._current !== view.element) this._show(view.element);
   }
 
-  /** Let time go on, where it is shown. @param {number} now */
-  tick(now) {
+  /** Let time go on, where it is shown. @param {number} now @param {boolean} online */
+  tick(now, online) {
     const { startedAt, end, cancelling } = this._task;
     const ended = Model.hasEnded(this._task);
     let text = "";
@@ -123,6 +156,7 @@ export class TaskView {
     else if (cancelling !== null) text = `${span(now - startedAt)}, cancelling for ${span(now - cancelling)}`;
     else text = span(now - startedAt);
     say(this._time, text);
+    say(this._note, known(this._task, now, online));
     if (!ended) for (const view of this._steps.values()) view.tick(now);
   }
 
