@@ -9,7 +9,6 @@ import pytest
 from benchmarks.cases import smaller
 from benchmarks.measuring.run import Bench
 from benchmarks.measuring.samples import Case
-from benchmarks.peers.on_trio.ours import FAST_PATH, fast_path_option
 from benchmarks.servers import SERVERS, install_node_packages, missing_servers
 from tests.programs import find_program, miss
 
@@ -85,21 +84,3 @@ def test_a_server_that_refuses_is_told_of(bench: Bench) -> None:
     sample = bench.measure(PACED, wrong)
     assert not sample.ordered
     assert "404" in sample.problems[0]
-
-
-def test_the_fast_path_is_switched_where_it_can_be() -> None:
-    def serve(*, port: int, fast_path: bool = True) -> None: ...
-
-    assert FAST_PATH == "fast_path"
-    assert fast_path_option("default", serve) == ({}, None)
-    assert fast_path_option("on", serve) == ({FAST_PATH: True}, None)
-    assert fast_path_option("off", serve) == ({FAST_PATH: False}, None)
-
-
-def test_a_version_without_a_fast_path_says_so() -> None:
-    def serve(*, port: int) -> None: ...
-
-    option, note = fast_path_option("off", serve)
-    assert option == {}
-    assert note is not None
-    assert "no option" in note
