@@ -68,6 +68,10 @@ async def test_what_is_no_text_or_too_long_is_told_as_such() -> None:
     assert await told(*split) == [(None, True)]
 
 
-@pytest.mark.parametrize("data", [frame(0x3, b""), frame(TEXT, b"\xff"), frame(TEXT, mask=False)])
+@pytest.mark.parametrize(
+    "data",
+    [frame(0x3, b""), frame(TEXT, b"\xff"), frame(TEXT, mask=False)],
+    ids=["reserved", "no UTF-8", "unmasked"],
+)
 async def test_what_breaks_the_rules_gives_no_message(data: bytes) -> None:
     assert await told(data) == []
