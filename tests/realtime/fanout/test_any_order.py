@@ -104,6 +104,7 @@ class Play:
                 told = wire.told
                 assert told == viewer.expected[: len(told)]
                 del self.present[which]
+                wire.free.set()
                 await viewer.stack.aclose()
             case "refuse":
                 wire.refusals += 1
