@@ -274,6 +274,7 @@ class Visit:
                 await self._read(engine)
             finally:
                 self._pulse.remove(self)
+                self._nursery = None
             nursery.cancel_scope.cancel()
 
     async def _read(self, engine: WebSocketEngine) -> None:
@@ -300,10 +301,10 @@ class Visit:
 
     def _wake(self) -> None:
         """Something is to be written that could not be at once."""
-        assert self._nursery is not None
         assert self._stream is not None
         assert self._connection is not None
-        if not self._writes:
+        # Who has just left is attached for some steps more.
+        if not self._writes and self._nursery is not None:
             self._writes = True
             self._nursery.start_soon(self._write, self._stream, self._connection)
 
@@ -322,7 +323,7 @@ class Visit:
 
     def _note_closing(self, drained: bool) -> None:
         """It is to be closed: when all is written, within bounds."""
-        if drained:
+        if drained and not self._writes:
             self._life.cancel()
         else:
             until = trio.current_time() + self._limits.close_timeout
