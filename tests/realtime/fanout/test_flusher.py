@@ -92,9 +92,9 @@ async def test_what_is_published_while_it_flushes_follows(one_at_a_time: None) -
     async with staged() as stage:
         wires = [await stage.come() for _ in range(4)]
         stage.publish(1)
-        while not wires[1].told:
+        while not wires[0].told:
             await trio.lowlevel.checkpoint()
-        assert not wires[2].told, "it is in the middle"
+        assert not wires[3].told, "it is in the middle"
         stage.publish(2)
         wires[0].connection.reply(CommandFailed(message="no", code="internal"))
         stage.publish(3)
@@ -110,7 +110,7 @@ async def test_who_goes_while_it_flushes_is_given_no_more_and_who_comes_no_less(
     async with staged() as stage:
         wires = [await stage.come() for _ in range(4)]
         stage.publish(1)
-        while not wires[1].told:
+        while not wires[0].told:
             await trio.lowlevel.checkpoint()
         stage.session.detach(wires[2].connection)
         late = Pushed(stage.nursery)
@@ -171,7 +171,7 @@ async def test_a_flush_that_is_cancelled_in_the_middle_loses_nothing(one_at_a_ti
         stage.nursery.start_soon(run_own)
         await trio.testing.wait_all_tasks_blocked()
         stage.publish(1)
-        while not wires[1].told:
+        while not wires[0].told:
             await trio.lowlevel.checkpoint()
         assert not wires[3].told
         scope.cancel()
@@ -263,3 +263,21 @@ async def test_a_big_event_counts_as_more_than_one_write() -> None:
             await trio.lowlevel.checkpoint()
             turns += 1
         assert turns >= 100 * (100_000 // 4096) // flusher._WRITES_AT_ONCE
+
+
+async def test_what_all_sessions_are_told_stands_at_its_own_place_in_each() -> None:
+    async with staged() as stage:
+        wires: list[Wire] = []
+        for number in range(3):
+            stage.id = None
+            wires.append(await _come_quickly(stage))
+            stage.publish(*range(number))
+        stage.realtime.broadcast("news", "all")
+        await trio.testing.wait_all_tasks_blocked()
+        for number, wire in enumerate(wires):
+            (event,) = [each for each in wire.events if getattr(each, "data", None) == "all"]
+            session = stage.realtime._registry.find(wire.connection.session_id)
+            assert event.position == session.log.position
+            assert wire.told == [*range(number), "all"]
+        positions = {each.events[-1].position for each in wires}
+        assert len(positions) == 3
