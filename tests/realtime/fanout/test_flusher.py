@@ -47,7 +47,7 @@ class Stage:
 @asynccontextmanager
 async def staged(buffer_size: int = 100) -> AsyncGenerator[Stage]:
     limits = Limits(max_connections=3000)
-    realtime = RealtimeAgent(nothing, buffer_size=buffer_size, limits=limits)
+    realtime = RealtimeAgent(nothing, buffer_size=buffer_size, limits=limits, direct_writes=True)
     async with realtime, trio.open_nursery() as nursery:
         stage = Stage(realtime, nursery)
         async with stage.stack:

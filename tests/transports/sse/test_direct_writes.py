@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import AsyncGenerator, Callable
 
@@ -11,10 +12,15 @@ import trio.testing
 from quart import Response
 from quart_trio import QuartTrio
 
+from tests.conftest import DIRECT_WRITES
 from tests.transports.sse.peers import Stream, http, mounted, open_stream, serving, started
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.realtime import Connection, Limits, RealtimeAgent
 from trio_agent_rt.transports import sse_blueprint
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get(DIRECT_WRITES) == "off", reason="nothing is written at once"
+)
 
 BIG = "x" * 100_000
 

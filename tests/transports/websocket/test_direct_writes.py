@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 
 import pytest
 import trio
 import trio.testing
 
+from tests.conftest import DIRECT_WRITES
 from tests.transports.websocket.peers import TEXT, RawPeer, quick, serving, upgrade
 from trio_agent_rt.protocol import CloseCode
 from trio_agent_rt.realtime import Connection, Limits, RealtimeAgent
 from trio_agent_rt.testing import MemoryNetwork
 from trio_agent_rt.transports import WebSocketAddress
 from trio_agent_rt.transports.websocket.stream import WebSocketStream
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get(DIRECT_WRITES) == "off", reason="nothing is written at once"
+)
 
 BIG = "x" * 250_000
 """Given to be written at once, and more than a socket with little room takes."""
