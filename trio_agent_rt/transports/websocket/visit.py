@@ -301,12 +301,11 @@ class Visit:
 
     def _wake(self) -> None:
         """Something is to be written that could not be at once."""
-        assert self._stream is not None
-        assert self._connection is not None
-        # Who has just left is attached for some steps more.
-        if not self._writes and self._nursery is not None:
+        stream, connection, nursery = self._stream, self._connection, self._nursery
+        # Who has just left is attached for some steps more, without a nursery.
+        if stream and connection and nursery and not self._writes:
             self._writes = True
-            self._nursery.start_soon(self._write, self._stream, self._connection)
+            nursery.start_soon(self._write, stream, connection)
 
     async def _write(self, stream: WebSocketStream, connection: Connection) -> None:
         """Write what is owed, and all that is queued."""
