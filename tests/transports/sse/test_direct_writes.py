@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -37,7 +38,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     found: list[bool] = []
     made = Connection.__init__
 
-    def init(self: Connection, *args: object, **options: object) -> None:
+    def init(self: Connection, *args: Any, **options: Any) -> None:
         made(self, *args, **options)
         write_now: Callable[[bytes], bool] | None = self._write_now
         if write_now is not None:
@@ -77,7 +78,7 @@ async def test_a_slow_reader_is_sent_whole_chunks_in_order(at_once: list[bool]) 
         await stream.event("status")
         for number in range(60):
             realtime.broadcast("news", [number, BIG])
-            await trio.sleep(0.002)
+            await trio.testing.wait_all_tasks_blocked()
         assert viewer(realtime).has_queued, "it is held up"
         for number in range(60):
             assert (await stream.event("news")).message["data"] == [number, BIG]
