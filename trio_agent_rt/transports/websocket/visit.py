@@ -300,9 +300,8 @@ class Visit:
             self._fail(wrong)
 
     def _wake(self) -> None:
-        """Something is to be written that could not be at once."""
+        """Something is to be written that could not be at once, unless the peer has left."""
         stream, connection, nursery = self._stream, self._connection, self._nursery
-        # Who has just left is attached for some steps more, without a nursery.
         if stream and connection and nursery and not self._writes:
             self._writes = True
             nursery.start_soon(self._write, stream, connection)
