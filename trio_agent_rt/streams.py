@@ -24,7 +24,7 @@ from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import trio
 
-__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "Draining", "Readable", "drain"]
+__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "Draining", "Readable", "WritableNow", "drain"]
 
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
 """What is still read of a peer that was told that this is the end: enough for whatever an
@@ -39,6 +39,18 @@ class Readable(Protocol):
 
     def is_readable(self) -> bool:
         """Whether a read would not wait: there are bytes, or it is over."""
+        ...
+
+
+@runtime_checkable
+class WritableNow(Protocol):
+    """A stream without a socket that can be written to without waiting."""
+
+    def send_nowait(self, data: bytes) -> int:
+        """How many of these bytes it has taken, from the first on; 0 if `send_all` is to say why.
+
+        Never raises, and takes nothing while a `send_all` is under way.
+        """
         ...
 
 
@@ -64,13 +76,7 @@ class BoundedStream(trio.abc.Stream):
         self._ended = False
         self._lock = trio.StrictFIFOLock()
         self._torn = False
-        # Only Trio's own sockets can be written to without it, and only where a socket is
-        # a file descriptor like any other.
-        self._socket = (
-            transport.socket
-            if isinstance(transport, trio.SocketStream) and os.name == "posix"
-            else None
-        )
+        self._send_nowait = _sender(transport)
         self._owed: bytes | memoryview = b""
         self._on_owing: Callable[[], None] = lambda: None
 
@@ -92,13 +98,10 @@ class BoundedStream(trio.abc.Stream):
         whoever `pays_back` is told. False where something is being written or owed, where
         the peer takes nothing, or where only `send_all` can write: `send_all` says why.
         """
-        raw = self._socket
-        if raw is None or self._owed or self._torn or self._lock.locked():
+        if self._send_nowait is None or self._owed or self._torn or self._lock.locked():
             return False
-        try:
-            # Asked for each time: -1 once it is closed, and never another one's.
-            taken = os.write(raw.fileno(), data)
-        except OSError:
+        taken = self._send_nowait(data)
+        if not taken:
             return False
         if taken < len(data):
             self._owed = memoryview(data)[taken:]
@@ -181,6 +184,26 @@ class BoundedStream(trio.abc.Stream):
         """Close it; a write that is under way is cut."""
         self._torn = True
         await self.transport.aclose()
+
+
+def _sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:
+    """What writes to it without waiting, if anything can."""
+    if isinstance(transport, WritableNow):
+        return transport.send_nowait
+    # Only Trio's own sockets can be written to without it, and only where a socket is a file
+    # descriptor like any other.
+    if not isinstance(transport, trio.SocketStream) or os.name != "posix":
+        return None
+    raw = transport.socket
+
+    def send_nowait(data: bytes) -> int:
+        try:
+            # Asked for each time: -1 once it is closed, and never another one's.
+            return os.write(raw.fileno(), data)
+        except OSError:
+            return 0
+
+    return send_nowait
 
 
 async def drain(transport: trio.abc.Stream) -> None:

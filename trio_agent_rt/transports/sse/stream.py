@@ -61,7 +61,7 @@ class EventStreamBody(ResponseBody, Pieces):
     ) -> None:
         self._realtime = realtime
         self._exchange = exchange
-        self._carrier: Response = weakref.proxy(carrier)
+        self._carrier = weakref.ref(carrier)
         self._admitted = admitted
         self._framing = framing
         self._connection: Connection | None = None
@@ -119,7 +119,9 @@ class EventStreamBody(ResponseBody, Pieces):
         if not self._begun:
             self._begun = True
             preamble = sse_comment("welcome") + sse_retry(random.randint(*_RETRY))
-            if self._exchange is not None and self._carrier.response is self:
+            carrier = self._carrier()
+            direct = carrier is not None and carrier.response is self
+            if self._exchange is not None and direct:
                 self._exchange.expect(preamble)
             return preamble
         if not self._given_away and self._exchange is not None and self._exchange.reaches_wire:

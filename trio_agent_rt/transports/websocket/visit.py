@@ -273,6 +273,7 @@ class Visit:
                 await self._read(engine)
             finally:
                 self._pulse.remove(self)
+                self._nursery = None
             nursery.cancel_scope.cancel()
 
     async def _read(self, engine: WebSocketEngine) -> None:
@@ -298,13 +299,11 @@ class Visit:
             self._fail(wrong)
 
     def _wake(self) -> None:
-        """Something is to be written that could not be at once."""
-        assert self._nursery is not None
-        assert self._stream is not None
-        assert self._connection is not None
-        if not self._writes:
+        """Something is to be written that could not be at once, unless the peer has left."""
+        stream, connection, nursery = self._stream, self._connection, self._nursery
+        if stream and connection and nursery and not self._writes:
             self._writes = True
-            self._nursery.start_soon(self._write, self._stream, self._connection)
+            nursery.start_soon(self._write, stream, connection)
 
     async def _write(self, stream: WebSocketStream, connection: Connection) -> None:
         """Write what is owed, and all that is queued."""
@@ -321,7 +320,7 @@ class Visit:
 
     def _note_closing(self, drained: bool) -> None:
         """It is to be closed: when all is written, within bounds."""
-        if drained:
+        if drained and not self._writes:
             self._life.cancel()
         else:
             until = trio.current_time() + self._limits.close_timeout
