@@ -120,8 +120,8 @@ class EventStreamBody(ResponseBody, Pieces):
             self._begun = True
             preamble = sse_comment("welcome") + sse_retry(random.randint(*_RETRY))
             carrier = self._carrier()
-            direct = carrier is not None and carrier.response is self
-            if self._exchange is not None and direct:
+            bare = carrier is not None and carrier.response is self
+            if self._exchange is not None and bare and self._realtime.direct_writes:
                 self._exchange.expect(preamble)
             return preamble
         if not self._given_away and self._exchange is not None and self._exchange.reaches_wire:

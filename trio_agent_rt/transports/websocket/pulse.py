@@ -11,6 +11,7 @@ it receives.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Protocol
 
@@ -70,12 +71,13 @@ class Pulse:
         """Beat, until cancelled."""
         while True:
             firsts = (next(iter(each.values()), None) for each in (self._resting, self._asked))
-            due = min((each for each in firsts if each is not None), default=None)
-            if due is None:
-                await self._parked.park()
-                continue
-            await trio.sleep_until(due)
-            await self._beat(due)
+            due = min((each for each in firsts if each is not None), default=math.inf)
+            if due > trio.current_time():
+                with trio.move_on_at(due):
+                    await self._parked.park()
+            else:
+                await trio.lowlevel.checkpoint()
+                await self._beat(due)
 
     async def _beat(self, now: float) -> None:
         left = _AT_ONCE

@@ -19,6 +19,7 @@ what cannot be written at once, and is gone when that is done.
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -251,7 +252,7 @@ class Visit:
         self, stream: WebSocketStream, connection: Connection, answer: bytes, early: bytes
     ) -> None:
         self._handshake = None
-        self._life.deadline = connection.principal.deadline()
+        self._life.deadline = math.inf
         self._on_admitted()
         await stream.open(answer + connection.batch_nowait())
         stream.spend(early)
@@ -268,6 +269,8 @@ class Visit:
                 self._wake()
             else:
                 connection.batch_nowait()  # from now on it may be written to
+            if connection.principal.expires_at is not None:
+                nursery.start_soon(connection.wait_closing)
             self._pulse.add(self)
             try:
                 await self._read(engine)
@@ -353,8 +356,6 @@ class Visit:
         if stream.torn:
             _log.info("%s: cut in the middle of a write: it did not take it, or left", self)
             connection.close(CloseCode.TOO_SLOW, "did not take what was written", flush=False)
-        elif connection.closing is None and trio.current_time() >= self._life.deadline:
-            connection.expire()
         if connection.closing is not None:
             self._say_goodbye(*connection.closing)
 
