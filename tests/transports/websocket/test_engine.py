@@ -75,3 +75,23 @@ async def test_what_is_no_text_or_too_long_is_told_as_such() -> None:
 )
 async def test_what_breaks_the_rules_gives_no_message(data: bytes) -> None:
     assert await told(data) == []
+
+
+async def test_others_have_their_turn_between_two_messages() -> None:
+    turns: list[str] = []
+    ours, theirs = trio.testing.memory_stream_pair()
+    engine = WebSocketEngine(
+        ours, b"", max_message_bytes=1000, on_message=lambda *_: turns.append("message")
+    )
+
+    async def somebody_else() -> None:
+        while turns.count("message") < 20:
+            turns.append("other")
+            await trio.lowlevel.checkpoint()
+
+    await theirs.send_all(frame(TEXT, b"x") * 20)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(engine.run)
+        nursery.start_soon(somebody_else)
+        await theirs.send_eof()
+    assert "message, message, message" not in ", ".join(turns)

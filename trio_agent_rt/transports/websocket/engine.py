@@ -117,20 +117,26 @@ class WebSocketEngine(WebSocketConnection):
         await self._reader_task()
 
     async def _handle_message_event(self, event: BytesMessage | TextMessage) -> None:
+        if self._tell(event):
+            # A command may take its time, and a hundred may have come at once.
+            await trio.lowlevel.checkpoint()
+
+    def _tell(self, event: BytesMessage | TextMessage) -> bool:
+        """Whether a message was given."""
         if isinstance(event, BytesMessage):
             self._on_message(None, False)
-            return
-        text = event.data
+            return True
+        text, last = event.data, event.message_finished
         self._size += len(text) if text.isascii() else len(text.encode())
-        if self._size > self._max_bytes:
+        too_long = self._size > self._max_bytes
+        if too_long:
             self._parts.clear()
             self._on_message(None, True)
-        elif event.message_finished and not self._parts:
-            self._on_message(text, False)
-        elif event.message_finished:
-            self._on_message("".join((*self._parts, text)), False)
+        elif last:
+            self._on_message("".join((*self._parts, text)) if self._parts else text, False)
         else:
             self._parts.append(text)
-        if event.message_finished:
+        if last:
             self._parts.clear()
             self._size = 0
+        return last or too_long
