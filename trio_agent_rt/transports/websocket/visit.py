@@ -265,7 +265,7 @@ class Visit:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             stream.pays_back(self._wake)
-            if connection.has_queued:
+            if connection.has_queued or stream.owes:
                 self._wake()
             else:
                 connection.batch_nowait()  # from now on it may be written to
