@@ -184,6 +184,12 @@ class SessionView:
             return None
         return attrs.evolve(start, replay=True, position=None, timestamp=None)
 
+    @property
+    def size(self) -> int:
+        """About how many events it takes to tell all of it, without making them."""
+        told = [*self.tasks.values()] or ([self.ended] if self.ended else [])
+        return 1 + sum(2 + len(each.running) + len(each.steps) // 10 for each in told)
+
     def catch_up(self) -> list[Event]:
         """The present state, told in events: what a connection without a past is given."""
         events: list[Event] = []

@@ -19,6 +19,7 @@ def test_trio_websocket_still_has_the_names_that_are_used() -> None:
     for name, parameters in {
         "_reader_task": ["self"],
         "_handle_message_event": ["self", "event"],
+        "_handle_pong_event": ["self", "event"],
     }.items():
         method = getattr(WebSocketConnection, name, None)
         assert inspect.iscoroutinefunction(method), CHANGED

@@ -343,6 +343,10 @@ class Connection:
                 CommandFailed(message=message, code="internal", request_id=command.request_id)
             )
 
+    def may_be_told(self, events: int) -> bool:
+        """Whether that is within the limit of its client; see `Requester`."""
+        return self.client.may_be_told(events)
+
     def refuse(self, exc: ProtocolError | CommandRefused) -> None:
         """Tell the peer that what it sent was not carried out, and why."""
         self.reply(CommandFailed(message=str(exc), code=exc.code, request_id=exc.request_id))

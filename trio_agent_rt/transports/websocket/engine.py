@@ -6,7 +6,8 @@ most of what a connection holds and costs. So it begins here behind the handshak
 the Trio task of whoever runs it, and gives each message to a callback.
 
 This uses names of trio-websocket that are not its public ones: `_reader_task`,
-`_handle_message_event`, `_send_channel`, `_recv_channel` and `_connection_proposal`.
+`_handle_message_event`, `_handle_pong_event`, `_send_channel`, `_recv_channel` and
+`_connection_proposal`.
 `tests/transports/websocket/test_engine.py` says so when they change.
 """
 
@@ -18,7 +19,7 @@ import trio
 import wsproto
 from trio_websocket import WebSocketConnection
 from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, Event, TextMessage
+from wsproto.events import BytesMessage, Event, Pong, TextMessage
 
 __all__ = ["WebSocketEngine"]
 
@@ -87,6 +88,7 @@ class WebSocketEngine(WebSocketConnection):
         max_message_bytes: what is longer is not collected.
         on_message: called with the text of each message, or with None for what is none:
             a binary message, or, if its second argument is true, one that is too long.
+        on_pong: called when the peer has answered a ping.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class WebSocketEngine(WebSocketConnection):
         *,
         max_message_bytes: int,
         on_message: Callable[[str | None, bool], None],
+        on_pong: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(stream, _Opened(early), receive_buffer_size=_RECEIVE_BYTES)
         # All that is not needed behind a handshake, with a callback: 2 kB.
@@ -103,6 +106,7 @@ class WebSocketEngine(WebSocketConnection):
         self._connection_proposal = None
         self._max_bytes = max_message_bytes
         self._on_message = on_message
+        self._on_pong = on_pong
         self._parts: list[str] = []
         self._size = 0
 
@@ -120,6 +124,9 @@ class WebSocketEngine(WebSocketConnection):
         if self._tell(event):
             # A command may take its time, and a hundred may have come at once.
             await trio.lowlevel.checkpoint()
+
+    async def _handle_pong_event(self, event: Pong) -> None:
+        self._on_pong()
 
     def _tell(self, event: BytesMessage | TextMessage) -> bool:
         """Whether a message was given."""

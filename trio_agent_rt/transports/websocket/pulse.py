@@ -1,7 +1,7 @@
 """The heartbeat of all connections of a server, in one Trio task.
 
 ```
- resting ──after the interval: pinged──▶ asked ──something came──▶ resting
+ resting ──after the interval: pinged──▶ asked ──answered──▶ resting
                                            └──nothing in time──▶ silent
 ```
 
@@ -39,8 +39,8 @@ class Pulse:
     """Asks each connection when it is time.
 
     Args:
-        interval: seconds from the last sign of a peer, or its coming, to the next ping.
-        timeout: seconds for something to come after it.
+        interval: seconds from its coming, or its last answer, to the next ping.
+        timeout: seconds for the answer.
     """
 
     def __init__(self, interval: float, timeout: float) -> None:
@@ -63,7 +63,7 @@ class Pulse:
         self._asked.pop(beating, None)
 
     def note_sign(self, beating: Beating) -> None:
-        """Something has come from it."""
+        """It has answered."""
         if self._asked and self._asked.pop(beating, None) is not None:
             self.add(beating)
 

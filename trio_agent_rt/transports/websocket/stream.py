@@ -19,8 +19,6 @@ frame from the peer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import trio
 
 from ...streams import BoundedStream, drain
@@ -37,7 +35,6 @@ class WebSocketStream(BoundedStream):
     Args:
         transport: TCP, or TLS over it.
         write_timeout: how long one write may take, in seconds.
-        on_sign: called when something has come of a peer that was let in.
     """
 
     def __init__(
@@ -45,7 +42,6 @@ class WebSocketStream(BoundedStream):
         transport: trio.abc.Stream,
         *,
         write_timeout: float,
-        on_sign: Callable[[], None],
     ) -> None:
         super().__init__(transport, write_timeout=write_timeout)
         self.opened: bool = False
@@ -54,7 +50,6 @@ class WebSocketStream(BoundedStream):
         """Whether the peer sent too much that means nothing."""
         self._released = False
         self._close_sent = False
-        self._on_sign = on_sign
         self._budget = FrameBudget(trio.current_time())
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -74,7 +69,6 @@ class WebSocketStream(BoundedStream):
         data = await self.transport.receive_some(max_bytes)
         if self.opened:
             self.spend(data)
-            self._on_sign()
         return data
 
     def spend(self, data: bytes | bytearray) -> None:

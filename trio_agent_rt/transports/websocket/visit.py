@@ -141,7 +141,6 @@ class Visit:
         stream = self._stream = WebSocketStream(
             transport,
             write_timeout=self._limits.write_timeout,
-            on_sign=lambda: self._pulse.note_sign(self),
         )
         try:
             try:
@@ -261,6 +260,7 @@ class Visit:
             early,
             max_message_bytes=self._limits.max_message_bytes,
             on_message=self._take,
+            on_pong=lambda: self._pulse.note_sign(self),
         )
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
