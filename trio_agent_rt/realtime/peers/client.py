@@ -51,4 +51,5 @@ class Client:
 
     def may_be_told(self, events: int) -> bool:
         """Whether so many events of the present state, told again, are within the limit."""
-        return self._rate.allow(trio.current_time(), events / EVENTS_PER_COMMAND)
+        more = events - EVENTS_PER_COMMAND  # the command that asks for them was counted
+        return more <= 0 or self._rate.allow(trio.current_time(), more / EVENTS_PER_COMMAND)
