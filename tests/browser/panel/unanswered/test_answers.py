@@ -32,9 +32,9 @@ pytestmark = pytest.mark.hang_guard(180)
 UNSENT = "it is sent as soon as there is a connection."
 
 
-def quick_kitchen(**options: float) -> Kitchen:
+def quick_kitchen(*, patience: float = 300.0) -> Kitchen:
     """One that asks at once."""
-    kitchen = Kitchen(**options)
+    kitchen = Kitchen(patience=patience)
     for name in ("和面", "烤"):
         kitchen.may_go_on[name].set()
     return kitchen
