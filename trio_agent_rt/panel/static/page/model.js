@@ -124,21 +124,21 @@ export class Model {
     return ENDED.has(task.state) && !task.taken && task.text !== null;
   }
 
-  /** @param {{type: string, data: any, taskId?: string, timestamp?: number, replay?: boolean}} message */
+  /** @param {{type: string, data: any, id?: string, taskId?: string, timestamp?: number, replay?: boolean}} message */
   apply(message) {
-    const { type, data = {}, taskId, replay } = message;
+    const { type, data = {}, id, taskId, replay } = message;
     if (typeof message.timestamp === "number" && !replay) this._setClock(message.timestamp);
     this._note(message);
-    if (type === "connected") this._told = null;
-    if (replay) {
-      this._told ??= new Set();
-      if (taskId) this._told.add(taskId);
-    }
+    // A catch-up begins here, and ends with a status that is told again or with the first event.
+    if (type === "connected") this._told = data.resumed ? null : new Set();
+    else if (type === "gap") this._told = new Set();
+    else if (!replay && id !== undefined) this._told = null;
+    if (replay && taskId) this._told?.add(taskId);
     const known = taskId !== undefined && (this.tasks.has(taskId) || type !== "status" || data.state !== "idle");
     if (taskId && known && !["ack", "error"].includes(type)) this._applyTo(this._task(taskId), message);
-    if (replay && type === "status") {
+    if (replay && type === "status" && this._told) {
       for (const task of this.tasks.values()) {
-        if (this._told?.has(task.id) || ["submitting", "queued"].includes(task.state)) continue;
+        if (this._told.has(task.id) || ["submitting", "queued"].includes(task.state)) continue;
         this._lost(task, "It ended while this page was not connected, and the server does not tell of it any more.");
       }
       this._told = null;
