@@ -155,7 +155,8 @@ export class Model {
     if (ENDED.has(task.state) && type !== "task:complete" && !(replay && type === "plan:created")) return;
     task.taken = true;
     if (task.startedAt === null && !replay) task.startedAt = at;
-    this._closeQuestion(task, type, data);
+    // A step is told to have started before its question is told again: that closes nothing.
+    if (!(replay && type === "step:start")) this._closeQuestion(task, type, data);
     const step = data.stepId === undefined ? undefined : this._step(task, data);
     switch (type) {
       case "status":
