@@ -18,8 +18,10 @@ __all__ = [
     "TOKEN_SYNTAX",
     "Head",
     "Headers",
+    "PlainHead",
     "Request",
     "http_response",
+    "plain_head",
     "read_request",
 ]
 
@@ -160,6 +162,47 @@ class Head(Protocol):
     def headers(self) -> Iterable[tuple[bytes, bytes]]:
         """Names in lower case."""
         ...
+
+
+# A GET of HTTP/1.1 whose fields are ASCII, without a blank in front of them, and none of
+# those that say that a body follows (RFC 9112, 3 and 5).
+_PLAIN = re.compile(
+    rb"GET (?P<target>/[!-~]*) HTTP/1\.1\r\n"
+    rb"(?P<fields>"
+    rb"(?:(?!(?i:content-length|transfer-encoding):)[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)"
+    rb"\r\n",
+    re.ASCII,
+)
+_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
+_MAX_PLAIN_BYTES = 8 * 1024
+
+
+@frozen
+class PlainHead:
+    """The head of a request that was read without h11."""
+
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    method: bytes = b"GET"
+    http_version: bytes = b"1.1"
+
+
+def plain_head(data: bytes) -> tuple[PlainHead, int] | None:
+    """The head that `data` begins with, and where it ends; None if it is h11's to judge.
+
+    Those of all browsers and clients are plain enough.
+    """
+    if len(data) > _MAX_PLAIN_BYTES:
+        return None
+    match = _PLAIN.match(data)
+    if match is None:
+        return None
+    fields = [
+        (name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(match["fields"])
+    ]
+    if sum(name == b"host" for name, _ in fields) != 1:
+        return None
+    return PlainHead(match["target"], fields), match.end()
 
 
 def read_request(

@@ -8,6 +8,7 @@ fails when bytes follow the handshake. An upgrade is something that a server may
 
 from __future__ import annotations
 
+import functools
 import re
 import urllib.parse
 from collections.abc import Awaitable, Callable
@@ -29,7 +30,7 @@ from .lifespan import ASGIApp, Scope, Send
 from .pending import PendingRequest
 from .refusal import TOO_LARGE, Refusal, Refused, SpeaksHTTP2
 
-__all__ = ["HTTPProtocol", "Requests", "Service"]
+__all__ = ["HTTPProtocol", "Requests", "Service", "may_be_host"]
 
 _HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
 _VERSIONS = {b"1.0", b"1.1"}
@@ -143,7 +144,7 @@ class HTTPProtocol(H11Protocol):
         if event.method == b"CONNECT":
             raise _refused(501, "bad_message", "this is no proxy")
         headers = dict(event.headers)
-        if not _may_be_host(headers.get(b"host", b"")):
+        if not may_be_host(headers.get(b"host", b"")):
             raise _refused(400, "bad_message", "this is no Host")
         if b"content-length" in headers and b"transfer-encoding" in headers:
             # A proxy in front may have gone by the other one, and taken the end of the body
@@ -173,7 +174,8 @@ def _refused(status: int, code: str, message: str) -> Refused:
     return Refused(Refusal(status=status, code=code, message=message))
 
 
-def _may_be_host(value: bytes) -> bool:
+@functools.lru_cache(maxsize=64)
+def may_be_host(value: bytes) -> bool:
     """Whether Quart finds no fault with a `Host`; it would fail, and say so in the log."""
     if not _HOST.fullmatch(value):
         return False

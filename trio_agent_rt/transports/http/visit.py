@@ -19,14 +19,12 @@ import functools
 import logging
 import math
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import h11
 import trio
-from hypercorn.config import Config
+from attrs import frozen
 from hypercorn.events import Closed, RawData, Updated
-from hypercorn.trio.worker_context import WorkerContext
 
 from ...streams import MAX_DRAINED_BYTES, BoundedStream, drain
 from ..admission import report
@@ -34,7 +32,7 @@ from ..listeners import bound_silence
 from ..visitors import NoteProven, endpoints_of
 from .exchange import LAST_CHUNK, Exchange, Pieces, chunk
 from .inlet import Inlet
-from .lifespan import ASGIApp, Scope
+from .lifespan import Scope
 from .pending import PendingRequest
 from .protocol import HTTPProtocol, Requests, Service
 from .refusal import SHUTTING_DOWN, TOO_LATE, Refused, SpeaksHTTP2
@@ -44,13 +42,13 @@ if TYPE_CHECKING:
 
     from ...realtime import RealtimeAgent
 
-__all__ = ["HTTPVisit", "receiver"]
+__all__ = ["LAST_ANSWERS_TIMEOUT", "RECEIVE_BYTES", "Begun", "HTTPVisit"]
 
 _log = logging.getLogger(__name__)
 
-# h11 parses what it holds in one go, and refuses a head of more than 16 KiB only when some
-# of it is still missing: with this no head is greater than twice that.
-_RECEIVE_BYTES = 16 * 1024
+RECEIVE_BYTES = 16 * 1024
+"""h11 parses what it holds in one go, and refuses a head of more than 16 KiB only when some
+of it is still missing: with this no head is greater than twice that."""
 
 _State = Literal["resting", "asking", "answering"]
 
@@ -60,43 +58,21 @@ _SPEAK_HTTP_1 = bytes.fromhex("000000 04 00 00000000") + bytes.fromhex(
     "000008 07 00 00000000 00000000 0000000d"
 )
 
-# A peer that has ended its side cannot be told from one that has left, until it is written
-# to: this long what it has asked for is still worked on. Most answers take less.
-_LAST_ANSWERS_TIMEOUT = 0.5
+LAST_ANSWERS_TIMEOUT = 0.5
+"""A peer that has ended its side cannot be told from one that has left, until it is written
+to: this long what it has asked for is still worked on. Most answers take less."""
 
 
-def receiver(
-    app: ASGIApp,
-    state: dict[str, Any],
-    realtime: RealtimeAgent,
-    *,
-    ssl_context: ssl.SSLContext | None,
-    max_body_bytes: int,
-) -> Callable[[trio.abc.Stream, NoteProven], HTTPVisit]:
-    """Makes the visits of one server.
+@frozen(kw_only=True)
+class Begun:
+    """A connection of which somebody else has received the first bytes."""
 
-    Args:
-        state: what the application's lifespan has put there.
-    """
-    config = Config()
-    # Its access log would have queries and headers, which can hold secrets.
-    config.accesslog = None
-    config.errorlog = _log
-    config.include_server_header = False
-    service = Service(
-        app=app,
-        config=config,
-        context=WorkerContext(None),
-        state=state,
-        max_body_bytes=max_body_bytes,
-    )
-
-    def receive(transport: trio.abc.Stream, note_proven: NoteProven) -> HTTPVisit:
-        return HTTPVisit(
-            realtime, service, transport, ssl_context=ssl_context, note_proven=note_proven
-        )
-
-    return receive
+    stream: BoundedStream
+    data: bytes
+    deadline: float
+    """Of a request that `data` is not the whole of."""
+    closing: bool
+    """Whether it was to be closed already: then what was asked for is still answered."""
 
 
 class HTTPVisit:
@@ -107,6 +83,7 @@ class HTTPVisit:
         transport: the connection, just accepted: TCP, or what else carries bytes.
         ssl_context: for TLS, or None for none.
         note_proven: called when a whole request is there, and when it is answered.
+        begun: what was received of it already; None for nothing.
     """
 
     def __init__(
@@ -117,6 +94,7 @@ class HTTPVisit:
         *,
         ssl_context: ssl.SSLContext | None,
         note_proven: NoteProven,
+        begun: Begun | None = None,
     ) -> None:
         self._limits = realtime.limits
         self._service = service
@@ -128,8 +106,8 @@ class HTTPVisit:
         self._remote, self._local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for an answer to end.
         self._whole = trio.CancelScope(shield=True)
-        deadline = trio.current_time() + self._limits.handshake_timeout
-        self._life = trio.CancelScope(deadline=deadline)
+        until = trio.current_time() + self._limits.handshake_timeout
+        self._life = trio.CancelScope(deadline=until if begun is None else begun.deadline)
         self._wire = trio.CancelScope()
         self._parsing = trio.CancelScope()
         self._streaming = trio.CancelScope()
@@ -143,7 +121,8 @@ class HTTPVisit:
         self._state: _State = "resting"
         self._dropping = False
         self._ended = False
-        self._closing = False
+        self._begun = begun
+        self._closing = begun is not None and begun.closing
 
     def __str__(self) -> str:
         host, port = self._remote
@@ -179,6 +158,8 @@ class HTTPVisit:
             await trio.aclose_forcefully(self._stream or self._transport)
 
     async def _secured(self) -> BoundedStream:
+        if self._begun is not None:
+            return self._begun.stream
         stream: trio.abc.Stream = self._transport
         if self._ssl_context is not None:
             secured = trio.SSLStream(
@@ -219,11 +200,13 @@ class HTTPVisit:
             Whether the peer has ended its side; otherwise the connection is no more.
         """
         dropped = 0
+        first, self._begun = self._begun, None
         while True:
             try:
-                data = await stream.receive_some(_RECEIVE_BYTES)
+                data = first.data if first is not None else await stream.receive_some(RECEIVE_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return False
+            first = None
             if not data:
                 return True
             if self._dropping:
@@ -251,7 +234,7 @@ class HTTPVisit:
         if self._dropping:
             return
         self._inlet.end()
-        await trio.sleep(_LAST_ANSWERS_TIMEOUT)
+        await trio.sleep(LAST_ANSWERS_TIMEOUT)
         if protocol.answering:
             await trio.sleep(self._limits.close_timeout)
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from ..admission import Admitted
     from ..http.exchange import Exchange
 
-__all__ = ["EventStreamBody"]
+__all__ = ["RETRY", "EventStreamBody"]
 
-_RETRY = (500, 1500)
+RETRY = (500, 1500)
 """Milliseconds after which a browser is to reconnect, at random between these: those who
 lost their connection in one moment do not come back in one. Browsers' own is 3 or 5 s."""
 
@@ -118,7 +118,7 @@ class EventStreamBody(ResponseBody, Pieces):
             raise StopAsyncIteration
         if not self._begun:
             self._begun = True
-            preamble = sse_comment("welcome") + sse_retry(random.randint(*_RETRY))
+            preamble = sse_comment("welcome") + sse_retry(random.randint(*RETRY))
             carrier = self._carrier()
             bare = carrier is not None and carrier.response is self
             if self._exchange is not None and bare and self._realtime.direct_writes:
@@ -133,7 +133,7 @@ class EventStreamBody(ResponseBody, Pieces):
         if batch:
             return batch
         self._over = True
-        return sse_retry(random.randint(*_RETRY))
+        return sse_retry(random.randint(*RETRY))
 
     async def _next_batch(self, connection: Connection) -> bytes:
         """What waits, or a comment; empty once the connection is to be closed."""

@@ -8,14 +8,12 @@ No I/O.
 from __future__ import annotations
 
 import binascii
-import re
 
 import h11
-from attrs import frozen
 from wsproto.utilities import generate_accept_token
 
 from ...errors import ConnectionRejected
-from ..request import SUBPROTOCOL, Head, Request
+from ..request import SUBPROTOCOL, Head, PlainHead, Request, plain_head
 
 __all__ = ["MAX_HEAD_BYTES", "Handshake"]
 
@@ -24,40 +22,6 @@ MAX_HEAD_BYTES = 64 * 1024
 headers, and holds without a bound what follows them."""
 
 _KEY_BYTES = 16
-
-# A GET of HTTP/1.1 whose fields are ASCII, without a blank in front of them, and none of
-# those that say that a body follows (RFC 9112, 3 and 5).
-_PLAIN = re.compile(
-    rb"GET (?P<target>/[!-~]*) HTTP/1\.1\r\n"
-    rb"(?P<fields>(?:(?!content-length:|transfer-encoding:)[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)"
-    rb"\r\n",
-    re.ASCII | re.IGNORECASE,
-)
-_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
-_MAX_PLAIN_BYTES = 8 * 1024
-
-
-@frozen
-class _PlainHead:
-    target: bytes
-    headers: list[tuple[bytes, bytes]]
-    method: bytes = b"GET"
-    http_version: bytes = b"1.1"
-
-
-def _plain_head(data: bytes) -> tuple[_PlainHead, int] | None:
-    """The head that `data` begins with, and where it ends; None if it is h11's to judge."""
-    if len(data) > _MAX_PLAIN_BYTES:
-        return None
-    match = _PLAIN.match(data)
-    if match is None:
-        return None
-    fields = [
-        (name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(match["fields"])
-    ]
-    if sum(name == b"host" for name, _ in fields) != 1:
-        return None
-    return _PlainHead(match["target"], fields), match.end()
 
 
 class Handshake:
@@ -87,7 +51,7 @@ class Handshake:
         """
         self._size += len(data)
         if self._parser is None:
-            if found := _plain_head(bytes(data)):
+            if found := plain_head(bytes(data)):
                 head, end = found
                 self._early += data[end:]
                 return _checked(head)
@@ -132,7 +96,7 @@ class Handshake:
         ) % (generate_accept_token(asked.headers["sec-websocket-key"].encode()), echo)
 
 
-def _checked(head: _PlainHead | h11.Request) -> Head:
+def _checked(head: PlainHead | h11.Request) -> Head:
     if not _is_for_websocket(head):
         raise _not_websocket()
     return head
@@ -154,7 +118,7 @@ def _too_much() -> ConnectionRejected:
     return ConnectionRejected(431, "That is too much for a handshake.")
 
 
-def _is_for_websocket(event: _PlainHead | h11.Request) -> bool:
+def _is_for_websocket(event: PlainHead | h11.Request) -> bool:
     fields: dict[bytes, bytes] = {}
     for name, value in event.headers:
         held = fields.get(name)

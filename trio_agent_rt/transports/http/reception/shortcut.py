@@ -1,0 +1,120 @@
+"""What a short cut has to be: it answers one resource of an application instead of that.
+
+An application costs a millisecond for each request. A connection that brings nothing but one
+plain GET of that resource need not pay for it, as long as its peer cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from attrs import frozen
+
+from ...request import PlainHead, Request
+from ...visitors import Endpoint
+from ..lifespan import ASGIApp, Receive, Scope, Send
+
+__all__ = ["Answering", "Feed", "Line", "Shortcut", "Told"]
+
+
+@frozen(kw_only=True)
+class Told:
+    """A whole answer, which is no stream: the ordinary path writes it, and goes on."""
+
+    status: int
+    fields: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Answering:
+    """An ASGI application whose first answer is known, and whose others are those of `app`."""
+
+    def __init__(self, told: Told, app: ASGIApp) -> None:
+        self._told: Told | None = told
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        told, self._told = self._told, None
+        if told is None:
+            await self._app(scope, receive, send)
+            return
+        start = {"type": "http.response.start", "status": told.status, "headers": told.fields}
+        await send(start)
+        await send({"type": "http.response.body", "body": told.body, "more_body": False})
+
+
+class Line(Protocol):
+    """Where a stream is written to."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written, or is still to be."""
+        ...
+
+    def write_now(self, data: bytes) -> bool:
+        """Take all of it without waiting, or nothing and say False."""
+        ...
+
+    def wake(self) -> None:
+        """Have `Feed.take` asked until it gives nothing; not before the stream has begun."""
+        ...
+
+
+class Feed(Protocol):
+    """A stream: what is written to a `Line`."""
+
+    @property
+    def beside(self) -> Callable[[], Awaitable[None]] | None:
+        """What is to run as long as it is open; None for nothing."""
+        ...
+
+    def begin(self) -> bytes:
+        """The head of the answer, and what follows at once."""
+        ...
+
+    def take(self) -> bytes:
+        """What is to be written next; empty if that is nothing, be it that it is `over`."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether all of it was taken: the connection is to be closed."""
+        ...
+
+    def end(self) -> None:
+        """Bring it to its end in good order."""
+        ...
+
+    def release(self) -> None:
+        """Nothing more of it is written."""
+        ...
+
+
+class Shortcut(Protocol):
+    """Answers a resource. For all connections of a server."""
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether `answer` may wait, so that the peer can leave meanwhile."""
+        ...
+
+    def read(self, head: PlainHead, *, remote: Endpoint, secure: bool) -> Request | None:
+        """The request, if it is answered here and nothing about it is out of the ordinary."""
+        ...
+
+    async def answer(self, asked: Request, line: Line, *, local: Endpoint) -> Feed | Told:
+        """Answer it. Raises nothing: from here on the application is not shown it any more.
+
+        Args:
+            line: where a stream is to be written to.
+            local: the address that it came in at.
+
+        Cancellation: nothing is left of it.
+        """
+        ...
+
+    async def run(self) -> None:
+        """What is to run for all streams while the server serves."""
+        ...

@@ -1,0 +1,295 @@
+"""The life of a connection that may be answered past the application.
+
+```
+ TLS ──▶ first bytes ──a plain request for it──▶ deciding ──a stream──▶ streaming ──▶ ended
+  │         │                                       │                      │           │
+  │         │ whatever else                         │ a whole answer       │ the peer    │ drained
+  ▼         ▼                                       ▼                      ▼ has left    ▼
+ parted  handed on to `HTTPVisit`, with what was received of it          parted ◀──────┘
+```
+
+Whatever is out of the ordinary is handed on before anything was decided about it; a whole
+answer is handed on to be written there, and what follows it to be answered.
+
+One Trio task reads, and that is all there is while the peer keeps up; another one writes
+what cannot be written at once, and is gone when that is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from ....streams import MAX_DRAINED_BYTES, BoundedStream, drain
+from ...admission import report
+from ...listeners import bound_silence
+from ...request import PlainHead, Request, plain_head
+from ...visitors import NoteProven, endpoints_of
+from ..inlet import MAX_HELD_BYTES
+from ..protocol import may_be_host
+from ..visit import LAST_ANSWERS_TIMEOUT, RECEIVE_BYTES, Begun, HTTPVisit
+from .shortcut import Feed, Shortcut, Told
+
+if TYPE_CHECKING:
+    from ....realtime import Limits
+
+__all__ = ["Reception"]
+
+_log = logging.getLogger(__name__)
+
+# What changes the meaning of a request, or is to be answered before it.
+_UNUSUAL = {b"upgrade", b"expect", b"sec-websocket-protocol", b"http2-settings"}
+
+
+class Reception:
+    """One connection of one peer.
+
+    Args:
+        shortcut: what answers it instead of the application.
+        transport: the connection, just accepted: TCP, or what else carries bytes.
+        ssl_context: for TLS, or None for none.
+        note_proven: called when a whole request is there.
+        hand_on: makes the visit that serves it if it is not answered here.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        shortcut: Shortcut,
+        transport: trio.abc.Stream,
+        *,
+        ssl_context: ssl.SSLContext | None,
+        note_proven: NoteProven,
+        hand_on: Callable[[trio.abc.Stream, NoteProven, Begun, Told | None], HTTPVisit],
+    ) -> None:
+        self._limits = limits
+        self._shortcut = shortcut
+        self._transport = transport
+        self._ssl_context = ssl_context
+        self._note_proven = note_proven
+        self._hand_on = hand_on
+        if isinstance(transport, trio.SocketStream):
+            bound_silence(transport, limits.heartbeat_timeout)
+        self._remote, self._local = endpoints_of(transport)
+        # Shielded, so that a cancel from outside leaves time for a stream to end.
+        self._whole = trio.CancelScope(shield=True)
+        deadline = trio.current_time() + limits.handshake_timeout
+        self._life = trio.CancelScope(deadline=deadline)
+        self._stream: BoundedStream | None = None
+        self._nursery: trio.Nursery | None = None
+        self._feed: Feed | None = None
+        self._successor: HTTPVisit | None = None
+        self._asked = False
+        self._closing = False
+        self._writes = False
+        self._written = False
+
+    def __str__(self) -> str:
+        host, port = self._remote
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def turn_away(self) -> None:
+        """A shutdown has begun: requests are still answered."""
+
+    def close(self) -> None:
+        """End it: after the answer that has begun, or at once."""
+        self._closing = True
+        if self._successor is not None:
+            self._successor.close()
+        elif self._feed is not None:
+            self._feed.end()
+        elif not self._asked:
+            self._life.cancel()
+
+    def cut(self) -> None:
+        """End it at once, without a word."""
+        self._whole.cancel()
+        if self._successor is not None:
+            self._successor.cut()
+
+    async def attend(self) -> None:
+        """Serve the peer until it is gone. Raises nothing that is the peer's fault."""
+        try:
+            with self._whole:
+                try:
+                    with self._life:
+                        await self._receive_first()
+                    await self._part()
+                except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
+                    _log.debug("%s: gone: %s", self, broken)
+        finally:
+            if self._whole.cancel_called:
+                self._successor = None
+            if self._feed is not None:
+                self._feed.release()
+            if self._successor is None:
+                await trio.aclose_forcefully(self._stream or self._transport)
+        if self._successor is not None:
+            await self._successor.attend()
+
+    async def _receive_first(self) -> None:
+        stream = self._stream = await self._secured()
+        data = bytes(await stream.receive_some(RECEIVE_BYTES))
+        asked = self._read(data)
+        if asked is None:
+            if data:
+                self._pass_to_successor(stream, data, None)
+            return
+        self._asked = True
+        self._life.deadline = math.inf
+        self._note_proven(True)
+        early = bytearray()
+        told = await self._decide(stream, asked, early)
+        if self._feed is not None:
+            await self._stream_out(stream, self._feed)
+        elif told is not None:
+            self._pass_to_successor(stream, data + early, told)
+
+    async def _secured(self) -> BoundedStream:
+        stream: trio.abc.Stream = self._transport
+        if self._ssl_context is not None:
+            secured = trio.SSLStream(
+                self._transport, self._ssl_context, server_side=True, https_compatible=True
+            )
+            await secured.do_handshake()
+            stream = secured
+        return BoundedStream(stream, write_timeout=self._limits.write_timeout)
+
+    def _read(self, data: bytes) -> Request | None:
+        """The request that it is, and nothing else, if it is to be answered here."""
+        found = plain_head(data)
+        if found is None or found[1] != len(data) or not _is_usual(found[0]):
+            return None
+        secure = self._ssl_context is not None
+        return self._shortcut.read(found[0], remote=self._remote, secure=secure)
+
+    def _pass_to_successor(self, stream: BoundedStream, data: bytes, told: Told | None) -> None:
+        begun = Begun(stream=stream, data=data, deadline=self._life.deadline, closing=self._closing)
+        self._successor = self._hand_on(self._transport, self._note_proven, begun, told)
+
+    async def _decide(self, stream: BoundedStream, asked: Request, early: bytearray) -> Told | None:
+        """Have it answered, with a feed or with what this returns; neither if the peer left."""
+        if not self._shortcut.may_wait:
+            return self._keep(await self._shortcut.answer(asked, self, local=self._local))
+        told: Told | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_meanwhile, stream, early, nursery.cancel_scope)
+            told = self._keep(await self._shortcut.answer(asked, self, local=self._local))
+            nursery.cancel_scope.cancel()
+        return told
+
+    def _keep(self, found: Feed | Told) -> Told | None:
+        if isinstance(found, Told):
+            return found
+        self._feed = found
+        return None
+
+    async def _watch_meanwhile(
+        self, stream: BoundedStream, early: bytearray, deciding: trio.CancelScope
+    ) -> None:
+        """Notice when the peer leaves while somebody decides about it."""
+        try:
+            while len(early) <= MAX_HELD_BYTES:
+                data = await stream.receive_some(RECEIVE_BYTES)
+                if not data:
+                    # It may still read.
+                    await trio.sleep(LAST_ANSWERS_TIMEOUT)
+                    deciding.cancel()
+                early += data
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            deciding.cancel()
+
+    async def _stream_out(self, stream: BoundedStream, feed: Feed) -> None:
+        if self._closing:
+            feed.end()
+        first = feed.begin()
+        if not stream.write_now(first):
+            await stream.send_all(first)
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            stream.pays_back(self.wake)
+            more = feed.take()
+            if more or stream.owes:
+                self._writes = True
+                nursery.start_soon(self._write, stream, feed, more)
+            if feed.beside is not None:
+                nursery.start_soon(feed.beside)
+            try:
+                await self._read_on(stream)
+            finally:
+                self._nursery = None
+            nursery.cancel_scope.cancel()
+
+    async def _read_on(self, stream: BoundedStream) -> None:
+        """Drop whatever comes: it is how a peer's leaving is noticed."""
+        dropped = 0
+        try:
+            while data := await stream.receive_some(RECEIVE_BYTES):
+                dropped += len(data)
+                if dropped > MAX_DRAINED_BYTES:
+                    _log.debug("%s: cut: it sends too much during a stream", self)
+                    return
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written, or is still to be."""
+        return self._writes or self._stream is None or self._stream.busy
+
+    def write_now(self, data: bytes) -> bool:
+        """Take all of it without waiting, or nothing and say False."""
+        return self._stream is not None and self._stream.write_now(data)
+
+    def wake(self) -> None:
+        """Something is to be written that could not be at once, unless the peer has left."""
+        stream, feed, nursery = self._stream, self._feed, self._nursery
+        if stream and feed and nursery and not self._writes:
+            self._writes = True
+            nursery.start_soon(self._write, stream, feed, b"")
+
+    async def _write(self, stream: BoundedStream, feed: Feed, batch: bytes) -> None:
+        """Write `batch`, what is owed, and all that is to be taken."""
+        try:
+            while batch or stream.owes or (batch := feed.take()):
+                await stream.send_all(batch)
+                batch = b""
+            self._written = feed.over
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
+            _log.debug("%s: cut: %s", self, broken)
+            self._life.cancel()
+        except Exception as wrong:
+            report(f"{self}: the stream failed", wrong)
+            self._life.cancel()
+        self._writes = False
+        if self._written:
+            self._life.cancel()
+
+    async def _part(self) -> None:
+        """Let the peer read what was written last, if that was the end of the stream."""
+        stream = self._stream
+        if stream is None or self._successor is not None or (self._asked and not self._written):
+            return
+        with trio.move_on_after(self._limits.close_timeout):
+            if not self._asked:
+                # Nothing is under way, and a pool of connections would not look.
+                await stream.aclose()
+            else:
+                await drain(stream.transport)
+
+
+def _is_usual(head: PlainHead) -> bool:
+    """Whether nothing of it asks for more than an answer."""
+    for name, value in head.headers:
+        if name in _UNUSUAL:
+            return False
+        if name == b"connection" and value.lower() != b"keep-alive":
+            return False
+        if name == b"host" and not may_be_host(value):
+            return False
+    return True
