@@ -40,4 +40,4 @@ def sse_visitors(realtime: RealtimeAgent, admission: Admission) -> tuple[Lifespa
         max_body_bytes=limits.max_message_bytes,
         shortcut=shortcut,
     )
-    return lifespan, Visitors(realtime, receive, beside=shortcut and shortcut.run)
+    return lifespan, Visitors(realtime, receive, beside=None if shortcut is None else shortcut.run)

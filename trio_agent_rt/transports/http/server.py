@@ -153,7 +153,7 @@ async def serve_app_at(
         )
         address = http_address_of(listeners, host=host, secure=ssl_context is not None)
         serve = functools.partial(
-            Visitors(realtime, receive, beside=shortcut and shortcut.run).serve,
+            Visitors(realtime, receive, beside=None if shortcut is None else shortcut.run).serve,
             listeners,
             on_listening=functools.partial(_announce, address, on_listening),
         )
