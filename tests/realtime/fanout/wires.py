@@ -7,7 +7,7 @@ more, and is called away now and then.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -51,6 +51,7 @@ class Wire:
         self.connection: Connection
         self._nursery = nursery
         self._busy = False
+        self._on_recall: Callable[[], None] | None = None
 
     def write_now(self, data: bytes) -> bool:
         assert not self._busy, "written to in the middle of a write"
@@ -63,7 +64,29 @@ class Wire:
         self.pieces.append(data)
         return True
 
+    def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+        if self._busy or self.refusals:
+            return None
+        self._on_recall = on_recall
+
+        def write(data: bytes) -> int:
+            assert self._on_recall is not None, "written to after it was recalled"
+            return len(data) if self.write_now(data) else 0
+
+        return write
+
+    def note_taken(self, data: bytes, taken: int) -> bool:
+        assert taken == 0
+        return False
+
+    def recall(self) -> None:
+        """Have back what was lent."""
+        on_recall, self._on_recall = self._on_recall, None
+        if on_recall is not None:
+            on_recall()
+
     async def write(self, data: bytes) -> None:
+        self.recall()
         self._busy = True
         await self.free.wait()
         await trio.lowlevel.checkpoint()
@@ -92,7 +115,7 @@ class Pushed(Wire):
     """As a WebSocket is."""
 
     def writing(self) -> Writing:
-        return Writing(line, self.write_now, wake=self._wake)
+        return Writing(line, self, wake=self._wake)
 
     def serve(self) -> None:
         self._wake()
@@ -114,7 +137,7 @@ class Pulled(Wire):
         self._asking = trio.CancelScope()
 
     def writing(self) -> Writing:
-        return Writing(line, self.write_now, wrap=parcel)
+        return Writing(line, self, wrap=parcel)
 
     def serve(self) -> None:
         self._nursery.start_soon(self._write_all)
