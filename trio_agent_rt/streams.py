@@ -12,10 +12,16 @@ it and its user share one owner of the socket:
   └──▶ closed                 a torn stream is closed at once and stays so: nothing may
                               follow half a frame; nothing comes before what is owed
 ```
+
+Who writes to thousands may `lend` of each what writes to it. It is recalled before anything
+else is written that may wait, when something is owed, and before the stream is closed: so
+what was lent never writes into the middle of something, nor to whom its descriptor is given
+next.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -78,7 +84,8 @@ class BoundedStream(trio.abc.Stream):
         self._torn = False
         self._send_nowait = _sender(transport)
         self._owed: bytes | memoryview = b""
-        self._on_owing: Callable[[], None] = lambda: None
+        self._on_owing: Callable[[], None] = _nothing
+        self._on_recall: Callable[[], None] | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`, after what others are writing now.
@@ -88,6 +95,7 @@ class BoundedStream(trio.abc.Stream):
 
         Cancellation: what was being written is lost, and so is the stream.
         """
+        self._recall()
         async with self._lock:
             await self._write(data)
 
@@ -98,15 +106,42 @@ class BoundedStream(trio.abc.Stream):
         whoever `pays_back` is told. False where something is being written or owed, where
         the peer takes nothing, or where only `send_all` can write: `send_all` says why.
         """
-        if self._send_nowait is None or self._owed or self._torn or self._lock.locked():
+        if self._send_nowait is None or self._torn or self.busy:
             return False
-        taken = self._send_nowait(data)
+        return self.note_taken(data, self._send_nowait(data))
+
+    def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+        """Lend what `write_now` writes with; None where that would say False.
+
+        It says how many bytes it has taken, or raises an OSError if none, and is not to be
+        called after `on_recall` is. When it did not take all, `note_taken` is to be told.
+        """
+        if self._send_nowait is None or self._torn or self.busy:
+            return None
+        lent = _bare_sender(self.transport)
+        self._on_recall = None if lent is None else on_recall
+        return lent
+
+    def note_taken(self, data: bytes, taken: int) -> bool:
+        """Take the rest of `data`: it is owed. Of nothing taken, nothing, and say False."""
         if not taken:
             return False
         if taken < len(data):
+            self._recall()
             self._owed = memoryview(data)[taken:]
             self._on_owing()
         return True
+
+    def _recall(self) -> None:
+        on_recall, self._on_recall = self._on_recall, None
+        if on_recall is not None:
+            on_recall()
+
+    async def _close_transport(self) -> None:
+        """Close it, in whatever state it is."""
+        self._torn = True
+        self._recall()
+        await trio.aclose_forcefully(self.transport)
 
     @property
     def owes(self) -> bool:
@@ -142,8 +177,7 @@ class BoundedStream(trio.abc.Stream):
                 whole = True
         finally:
             if not whole:
-                self._torn = True
-                await trio.aclose_forcefully(self.transport)
+                await self._close_transport()
         if not whole:
             raise trio.BrokenResourceError(
                 f"the peer did not take all of it within {self._write_timeout:g} s"
@@ -154,6 +188,7 @@ class BoundedStream(trio.abc.Stream):
 
         Over TLS it is TCP's own word alone.
         """
+        self._recall()
         async with self._lock:
             if self._owed:
                 await self._write(b"")
@@ -183,7 +218,22 @@ class BoundedStream(trio.abc.Stream):
     async def aclose(self) -> None:
         """Close it; a write that is under way is cut."""
         self._torn = True
+        self._recall()
         await self.transport.aclose()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _bare_sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:
+    """As `_sender`, for as long as nothing is closed: without asking for the descriptor again."""
+    if isinstance(transport, WritableNow):
+        return transport.send_nowait
+    if not isinstance(transport, trio.SocketStream):
+        return None
+    descriptor = transport.socket.fileno()
+    return None if descriptor < 0 else functools.partial(os.write, descriptor)
 
 
 def _sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -168,6 +168,77 @@ async def test_what_only_send_all_can_write_to_takes_nothing() -> None:
     assert await right.receive_some() == b"y"
 
 
+async def test_what_it_has_lent_writes_at_once_and_says_how_much() -> None:
+    async with linked() as (stream, peer):
+        write = stream.lend(lambda: None)
+        assert write is not None
+        assert write(b"one") == 3
+        taken = write(BIG)
+        assert 0 < taken < len(BIG)
+        assert stream.note_taken(BIG, taken)
+        assert not stream.note_taken(b"x", 0)
+        assert stream.owes
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send_all, b"last")
+            assert await read(peer, 3 + len(BIG) + 4) == b"one" + BIG + b"last"
+
+
+@pytest.mark.parametrize("how", ["send_all", "nothing", "send_eof", "aclose", "owing", "rest"])
+async def test_what_it_has_lent_is_recalled_before_anything_else_happens(how: str) -> None:
+    async with linked() as (stream, _):
+        seen: list[tuple[int, bool]] = []
+        assert isinstance(stream.transport, trio.SocketStream)
+        raw = stream.transport.socket
+
+        def note() -> None:
+            seen.append((raw.fileno(), stream.owes))
+
+        descriptor = raw.fileno()
+        write = stream.lend(note)
+        assert write is not None
+        assert stream.write_now(b"whole"), "which disturbs nobody"
+        assert not seen
+        match how:
+            case "send_all":
+                await stream.send_all(b"x")
+            case "nothing":
+                await stream.send_all(b"")
+            case "send_eof":
+                await stream.send_eof()
+            case "aclose":
+                await stream.aclose()
+            case "owing":
+                assert stream.write_now(BIG)
+            case _:
+                assert stream.note_taken(BIG, write(BIG))
+        assert seen == [(descriptor, False)]
+
+
+async def test_a_write_that_fails_has_recalled_what_was_lent_meanwhile() -> None:
+    async with linked(write_timeout=0.05) as (stream, _):
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.send_all(BIG)
+        assert stream.lend(lambda: None) is None, "it is torn"
+
+
+async def test_it_lends_nothing_while_something_is_in_the_way() -> None:
+    async with linked() as (stream, peer):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send_all, BIG)
+            await trio.testing.wait_all_tasks_blocked()
+            assert stream.lend(lambda: None) is None, "something is being written"
+            await read(peer, len(BIG))
+        assert stream.write_now(BIG)
+        assert stream.lend(lambda: None) is None, "something is owed"
+        await stream.aclose()
+        assert stream.lend(lambda: None) is None, "it is closed"
+    async with linked() as (stream, _):
+        await stream.transport.aclose()
+        assert stream.lend(lambda: None) is None, "it was closed by somebody else"
+    left, _ = trio.testing.memory_stream_pair()
+    assert BoundedStream(left, write_timeout=5).lend(lambda: None) is None, "only send_all writes"
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_every_byte_comes_once_and_in_order_whatever_the_peer_takes(seed: int) -> None:
     chance = random.Random(seed)
@@ -184,9 +255,17 @@ async def test_every_byte_comes_once_and_in_order_whatever_the_peer_takes(seed: 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(hear)
             stream.pays_back(lambda: nursery.start_soon(stream.send_all, b""))
+            lent: list[Callable[[bytes], int]] = []
             for number in range(300):
                 data = number.to_bytes(2) * chance.choice([1, 10, 3000, 30_000])
-                if stream.write_now(data):
+                if not lent and chance.random() < 0.5 and (write := stream.lend(lent.clear)):
+                    lent.append(write)
+                if lent:
+                    with suppress(BlockingIOError):
+                        taken += data[: (count := lent[0](data))]
+                        assert stream.note_taken(data, count)
+                        taken += data[count:]
+                elif stream.write_now(data):
                     taken += data
                 elif chance.random() < 0.3:
                     taken += data

@@ -88,6 +88,9 @@ _TIMESTAMP = b'"timestamp":'
 _ENVELOPE = ("task_id", "position", "timestamp", "replay")
 """Fields of every event that travel beside its data."""
 
+_ANSWERS = (m.Acknowledged, m.CommandFailed)
+"""Events that name what they answer."""
+
 _encode = msgspec.json.Encoder().encode
 _EVENT_NAMES: dict[type, str] = {cls: name for name, cls in EVENTS.items()}
 _COMMAND_NAMES: dict[type, str] = {cls: name for name, cls in COMMANDS.items()}
@@ -126,7 +129,7 @@ def encode_event(
         envelope["taskId"] = event.task_id
     if event.replay:
         envelope["replay"] = True
-    if isinstance(event, m.Acknowledged | m.CommandFailed) and event.request_id is not None:
+    if isinstance(event, _ANSWERS) and event.request_id is not None:
         envelope["requestId"] = event.request_id
     return _to_bytes(envelope)
 

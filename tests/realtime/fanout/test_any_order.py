@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.realtime.fanout.wires import Pulled, Pushed, Wire, nothing, watching
 from trio_agent_rt.protocol import CloseCode, CommandFailed, CustomEvent
 from trio_agent_rt.realtime import RealtimeAgent
-from trio_agent_rt.realtime.fanout import flusher
+from trio_agent_rt.realtime.fanout import cohort, flusher
 
-_VIEWERS = 4
+_VIEWERS = 6
 
 _whichever = st.integers(0, _VIEWERS - 1)
 _steps = st.one_of(
@@ -25,7 +25,10 @@ _steps = st.one_of(
     st.tuples(st.just("pass"), st.integers(1, 3)),
     st.tuples(
         st.sampled_from(
-            ["reply", "come", "go", "refuse", "break", "stick", "unstick", "beat", "close"]
+            [
+                *("reply", "come", "go", "refuse", "part", "break", "recall"),
+                *("stick", "unstick", "beat", "close"),
+            ]
         ),
         _whichever,
     ),
@@ -108,6 +111,10 @@ class Play:
                 await viewer.stack.aclose()
             case "refuse":
                 wire.refusals += 1
+            case "part":
+                wire.parts += 1
+            case "recall":
+                wire.recall()
             case "break":
                 wire.breaks = True
             case "stick" if wire.free.is_set():
@@ -132,9 +139,12 @@ class Play:
 
 
 @hypothesis.settings(max_examples=100)
-@hypothesis.given(steps=st.lists(_steps, max_size=60))
-async def test_a_viewer_gets_all_that_is_for_it_once_and_in_order(steps: list[Any]) -> None:
+@hypothesis.given(steps=st.lists(_steps, max_size=60), together=st.sampled_from([1, 2, 8]))
+async def test_a_viewer_gets_all_that_is_for_it_once_and_in_order(
+    steps: list[Any], together: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cohort, "_MOST", together)
         patch.setattr(flusher, "_WRITES_AT_ONCE", 1)  # others have their turn after each viewer
         async with RealtimeAgent(nothing, buffer_size=3) as realtime:
             async with trio.open_nursery() as nursery:

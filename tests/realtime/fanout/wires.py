@@ -7,7 +7,7 @@ more, and is called away now and then.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -43,6 +43,8 @@ class Wire:
         """How often it was written to without waiting."""
         self.refusals = 0
         """How often it does not take what it is given at once."""
+        self.parts = 0
+        """How often it takes a part of what it is given at once."""
         self.breaks = False
         """Whether it fails when it is written to at once."""
         self.free = trio.Event()
@@ -51,28 +53,70 @@ class Wire:
         self.connection: Connection
         self._nursery = nursery
         self._busy = False
+        self._owed = b""
+        self._lock = trio.StrictFIFOLock()
+        self._on_recall: Callable[[], None] | None = None
 
     def write_now(self, data: bytes) -> bool:
+        return not (self._busy or self._owed) and self.note_taken(data, self._take(data))
+
+    def _take(self, data: bytes) -> int:
         assert not self._busy, "written to in the middle of a write"
+        assert not self._owed, "written to before what is owed"
         if self.breaks:
             raise RuntimeError("the wire breaks")
         if self.refusals:
             self.refusals -= 1
-            return False
+            return 0
+        taken = len(data)
+        if self.parts:
+            self.parts -= 1
+            taken //= 2
         self.at_once += 1
-        self.pieces.append(data)
+        self.pieces.append(data[:taken] if taken < len(data) else data)
+        return taken
+
+    def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+        if self._busy or self._owed or self.refusals:
+            return None
+        self._on_recall = on_recall
+
+        def write(data: bytes) -> int:
+            assert self._on_recall is on_recall, "written to after it was recalled"
+            return self._take(data)
+
+        return write
+
+    def note_taken(self, data: bytes, taken: int) -> bool:
+        if not taken:
+            return False
+        if taken < len(data):
+            self.recall()
+            self._owed = data[taken:]
+            self._nursery.start_soon(self.write, b"")
         return True
 
+    def recall(self) -> None:
+        """Have back what was lent."""
+        on_recall, self._on_recall = self._on_recall, None
+        if on_recall is not None:
+            on_recall()
+
     async def write(self, data: bytes) -> None:
-        self._busy = True
-        await self.free.wait()
-        await trio.lowlevel.checkpoint()
-        self.pieces.append(data)
-        self._busy = False
+        self.recall()
+        async with self._lock:
+            self._busy = True
+            await self.free.wait()
+            await trio.lowlevel.checkpoint()
+            owed, self._owed = self._owed, b""
+            self.pieces += [each for each in (owed, data) if each]
+            self._busy = False
 
     @property
     def events(self) -> list[Event]:
-        return [decode_event(each) for each in b"".join(self.pieces).splitlines()]
+        """All that came whole."""
+        lines = b"".join(self.pieces).split(b"\n")
+        return [decode_event(each) for each in lines[:-1] if each]
 
     @property
     def told(self) -> list[object]:
@@ -92,13 +136,12 @@ class Pushed(Wire):
     """As a WebSocket is."""
 
     def writing(self) -> Writing:
-        return Writing(line, self.write_now, wake=self._wake)
+        return Writing(line, self, wake=self._wake)
 
     def serve(self) -> None:
         self._wake()
 
     def _wake(self) -> None:
-        assert not self._busy
         self._nursery.start_soon(self._write_all)
 
     async def _write_all(self) -> None:
@@ -114,7 +157,7 @@ class Pulled(Wire):
         self._asking = trio.CancelScope()
 
     def writing(self) -> Writing:
-        return Writing(line, self.write_now, wrap=parcel)
+        return Writing(line, self, wrap=parcel)
 
     def serve(self) -> None:
         self._nursery.start_soon(self._write_all)
@@ -122,10 +165,6 @@ class Pulled(Wire):
     def beat(self) -> None:
         """Have it write something of its own, instead of what it asks for."""
         self._asking.cancel()
-
-    @property
-    def events(self) -> list[Event]:
-        return [decode_event(each) for each in b"".join(self.pieces).splitlines() if each]
 
     async def _write_all(self) -> None:
         while True:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
 
 import pytest
 import trio
@@ -18,6 +17,7 @@ from tests.transports.sse.peers import Stream, http, mounted, open_stream, servi
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.realtime import Connection, Limits, RealtimeAgent
 from trio_agent_rt.transports import sse_blueprint
+from trio_agent_rt.transports.http.exchange import Exchange
 
 pytestmark = pytest.mark.skipif(
     os.environ.get(DIRECT_WRITES) == "off", reason="nothing is written at once"
@@ -36,20 +36,26 @@ def viewer(realtime: RealtimeAgent) -> Connection:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each attempt to write to a viewer without waiting was one that succeeded."""
     found: list[bool] = []
-    made = Connection.__init__
+    write_now, lend = Exchange.write_now, Exchange.lend
 
-    def init(self: Connection, *args: Any, **options: Any) -> None:
-        made(self, *args, **options)
-        write_now: Callable[[bytes], bool] | None = self._write_now
-        if write_now is not None:
+    def noted_write_now(self: Exchange, data: bytes) -> bool:
+        found.append(write_now(self, data))
+        return found[-1]
 
-            def noted(data: bytes) -> bool:
-                found.append(write_now(data))
-                return found[-1]
+    def noted_lend(self: Exchange, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+        lent = lend(self, on_recall)
 
-            self._write_now = noted
+        def write(data: bytes) -> int:
+            assert lent is not None
+            found.append(False)
+            taken = lent(data)
+            found[-1] = taken > 0
+            return taken
 
-    monkeypatch.setattr(Connection, "__init__", init)
+        return None if lent is None else write
+
+    monkeypatch.setattr(Exchange, "write_now", noted_write_now)
+    monkeypatch.setattr(Exchange, "lend", noted_lend)
     return found
 
 

@@ -47,7 +47,7 @@ def only_viewer(realtime: RealtimeAgent) -> Connection:
 async def owing(realtime: RealtimeAgent) -> int:
     """Send big events until some of one is owed, and nothing else waits; gives how many."""
     connection = only_viewer(realtime)
-    stream = getattr(connection._write_now, "__self__", None)
+    stream = connection._outlet
     assert isinstance(stream, WebSocketStream)
     for number in range(1, 30):
         realtime.broadcast("news", BIG)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .cohort import Cohort
 from .flusher import Flusher
 from .outbox import Batch, Outbox
 from .viewers import Viewers
 
-__all__ = ["Batch", "Flusher", "Outbox", "Viewers"]
+__all__ = ["Batch", "Cohort", "Flusher", "Outbox", "Viewers"]

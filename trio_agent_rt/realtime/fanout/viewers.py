@@ -1,9 +1,11 @@
 """Who watches a session, and how what it publishes reaches them.
 
 ```
- publish ──▶ outbox ──flusher, once per scheduler pass──▶ each viewer: written at once if
-                │                                          it waits for nothing else, or
-                │                                          into its channel
+ publish ──▶ outbox ──flusher, once per scheduler pass─┬▶ cohorts: each as a whole
+                │                                        └▶ each of the others: written at once
+                │                                           if it waits for nothing else, and
+                │                                           in a cohort from then on; or into
+                │                                           its channel
                 ├──before an answer to one viewer──▶ that viewer: `bring`
                 └──too much for one pass──▶ all of them: `spill`
 ```
@@ -20,12 +22,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+import trio
+
 from ...protocol import CloseCode
+from .cohort import Cohort
 from .outbox import Batch, Outbox
 
 if TYPE_CHECKING:
     from ...events import Encoded
-    from ..peers import Connection
+    from ..peers import Connection, Form
     from .flusher import Flusher
 
 __all__ = ["Viewers"]
@@ -35,6 +40,9 @@ _log = logging.getLogger(__name__)
 # A pass may do so much before others have their turn: to write to a socket is some 5 µs, and
 # some 4 kB more cost as much again. That makes a millisecond or two.
 _BYTES_PER_WRITE = 4096
+
+# A whole cohort is written to between two turns of everybody else's: not more than this.
+_MOST_TOGETHER = 4 * _BYTES_PER_WRITE
 
 
 class Viewers:
@@ -53,6 +61,8 @@ class Viewers:
         self._outbox = Outbox()
         # In the order of their coming, which is also the order in which they are given.
         self._connections: dict[Connection, None] = {}
+        self._alone: dict[Connection, None] = {}
+        self._cohorts: list[Cohort] = []
         # Weak: an iterator that was let go of says nothing to anybody.
         self._observers: WeakSet[Connection] = WeakSet()
 
@@ -67,11 +77,13 @@ class Viewers:
     def add(self, connection: Connection) -> None:
         """One more, which was given all that was published until now."""
         connection.number = self._outbox.end
-        self._connections[connection] = None
+        self._connections[connection] = self._alone[connection] = None
 
     def remove(self, connection: Connection) -> None:
         """It has gone; what it was not given is not for it any more."""
+        connection.leave_cohort()
         self._connections.pop(connection, None)
+        self._alone.pop(connection, None)
 
     def add_observer(self, connection: Connection) -> None:
         """One inside this process, which is given everything at once."""
@@ -103,6 +115,7 @@ class Viewers:
 
     def bring(self, connection: Connection) -> None:
         """Give one of them now what it has not got yet."""
+        connection.leave_cohort()
         outbox = self._outbox
         if connection.number < outbox.end and connection in self._connections:
             self._give(connection, outbox.after(connection.number))
@@ -115,25 +128,77 @@ class Viewers:
     def flush(self) -> Iterator[int]:
         """Give all of them what they have not got yet, one after the other.
 
-        Between any two, more may be published, and viewers may come and go.
+        Between any two yields, more may be published, and viewers may come and go.
 
         Yields:
-            After each what it has cost, in writes of a small event.
+            Again and again what it has cost since, in writes of a small event.
         """
-        outbox = self._outbox
-        end = outbox.end
-        for connection in tuple(self._connections):
-            if connection.number < outbox.end:
-                batch = outbox.after(connection.number)
+        end = self._outbox.end
+        self._tidy()
+        for cohort in tuple(self._cohorts):
+            yield self._give_cohort(cohort)
+        for connection in tuple(self._alone):
+            if connection.cohort is None and connection.number < self._outbox.end:
+                batch = self._outbox.after(connection.number)
                 self._give(connection, batch)
-                yield 1 + batch.size // _BYTES_PER_WRITE
-        outbox.forget(end)
+                yield _cost(batch) + self._settle(connection)
+        self._outbox.forget(end)
 
-    def _give(self, connection: Connection, batch: Batch) -> None:
+    def _tidy(self) -> None:
+        """Let go of cohorts that hardly anybody is left of, but for one of each form."""
+        kept: list[Cohort] = []
+        small: set[Form] = set()
+        for cohort in self._cohorts:
+            if cohort.small and cohort.form in small:
+                cohort.dissolve()
+            elif cohort:
+                kept.append(cohort)
+                if cohort.small:
+                    small.add(cohort.form)
+        self._cohorts = kept
+
+    @trio.lowlevel.enable_ki_protection
+    def _give_cohort(self, cohort: Cohort) -> int:
+        """Give a cohort what it has not got yet; gives what that has cost."""
+        if cohort.number >= self._outbox.end:
+            return 0
+        batch = self._outbox.after(cohort.number)
+        if batch.size > _MOST_TOGETHER:
+            cohort.dissolve()
+            return 0
+        cost = len(cohort) * _cost(batch)
+        for connection, taken in cohort.write(batch.to_bytes(cohort.form)):
+            connection.leave_cohort()
+            self._give(connection, batch, taken)
+        cohort.advance(batch)
+        return cost
+
+    def _settle(self, connection: Connection) -> int:
+        """Have it in a cohort if it keeps up; gives what that has cost."""
+        write = connection.lend()
+        if write is None:
+            return 0
+        cost = 0
+        for cohort in reversed(self._cohorts):
+            if cohort.form == connection.form and not cohort.full:
+                cost += self._give_cohort(cohort)
+                if cohort.admits(connection):
+                    break
+        else:
+            cohort = Cohort(connection.form, connection.number, connection.last, self._alone)
+            self._cohorts.append(cohort)
+        cohort.add(connection, write)
+        return cost
+
+    def _give(self, connection: Connection, batch: Batch, taken: int | None = None) -> None:
         connection.number = batch.end
         try:
-            connection.take(batch)
+            connection.take(batch, taken)
         except Exception:
             # A transport's mistake is nobody else's.
             _log.exception("%r: closed: what it should be given it could not take", connection)
             connection.close(CloseCode.INTERNAL_ERROR, "internal error", flush=False)
+
+
+def _cost(batch: Batch) -> int:
+    return 1 + batch.size // _BYTES_PER_WRITE

@@ -1,9 +1,10 @@
 """The seam to a transport: connections, what peers ask for, and how much they may."""
 
 from .client import COMMAND_BYTES, Client
-from .connection import Connection, Form, Framing, Wrap, WriteNow, Writing
+from .connection import Connection
 from .inquiry import Inquiry
 from .limits import Limits, RateLimit
+from .writing import Form, Framing, Outlet, Wrap, WriteSome, Writing
 
 __all__ = [
     "COMMAND_BYTES",
@@ -13,8 +14,9 @@ __all__ = [
     "Framing",
     "Inquiry",
     "Limits",
+    "Outlet",
     "RateLimit",
     "Wrap",
-    "WriteNow",
+    "WriteSome",
     "Writing",
 ]

@@ -2,7 +2,7 @@
 
 ```
  peer ──text──▶ receive() ──▶ session            never waits: answers are queued
- peer ◀─bytes── write_now() ◀──idle── take ◀── what was published
+ peer ◀─bytes── outlet ◀────────idle── take ◀── what was published
  peer ◀─bytes── next_batch() ◀── channel ◀┘ busy
                                    │ too many events or bytes: overtaken,
                                    ▼ closed with an invitation to resume
@@ -10,7 +10,7 @@
 
 A transport moves bytes and nothing else: it hands each message of the peer to `receive`,
 writes what `next_batch` gives within a deadline, and closes the way `closing` says once
-that is empty. It may lend a `write_now`, which is called while it waits in `next_batch` and
+that is empty. It may have an `Outlet`, which is written to while it waits in `next_batch` and
 nothing is queued: whoever takes bytes at once needs no Trio task to be woken.
 """
 
@@ -19,11 +19,10 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
-from attrs import evolve, frozen
 
 from ...errors import BadJSON, CommandRefused, ProtocolError
 from ...events import Encoded, encode, join
@@ -40,59 +39,17 @@ from ..access import Principal
 from .client import Client
 from .commands import carry_out, tell_what_holds
 from .limits import Limits
+from .writing import Form, WriteSome, Writing
 
 if TYPE_CHECKING:
-    from ..fanout import Batch
+    from ..fanout import Batch, Cohort
     from ..session import Session
 
-__all__ = ["Connection", "Form", "Framing", "Wrap", "WriteNow", "Writing"]
+__all__ = ["Connection"]
 
 _log = logging.getLogger(__name__)
 
-Framing: TypeAlias = Callable[[Encoded], bytes]
-"""What a message looks like on a transport: `Encoded.websocket` or `Encoded.sse`."""
-
 _Channel: TypeAlias = tuple[trio.MemorySendChannel[Encoded], trio.MemoryReceiveChannel[Encoded]]
-
-Wrap: TypeAlias = Callable[[bytes], bytes]
-"""What a transport puts around messages that are written together."""
-
-Form: TypeAlias = tuple[Framing, Wrap | None]
-"""All that makes bytes of messages; equal for all connections that are sent the same bytes."""
-
-WriteNow: TypeAlias = Callable[[bytes], bool]
-"""Takes all of some bytes without waiting, or none of them and says False."""
-
-
-@frozen
-class Writing:
-    """How what is for a peer is written, for a transport that does more than wait for it.
-
-    A transport takes what is queued by `next_batch`, which waits, in a Trio task that does
-    nothing else; or by `batch_nowait`, in one that is started by `wake` and ends when there
-    is nothing more: for viewers who keep up there is none then.
-
-    Args:
-        framing: what each message looks like.
-        write_now: for who waits in `next_batch`, or was given nothing by `batch_nowait` last;
-            None if nothing can be written without waiting.
-        wrap: put around what is given to `write_now`, or None for nothing.
-        wake: called when something is queued after `batch_nowait` had nothing.
-        on_closing: called when it is to be closed, with whether nothing waits to be written.
-    """
-
-    framing: Framing
-    write_now: WriteNow | None = None
-    wrap: Wrap | None = None
-    wake: Callable[[], None] = lambda: None
-    on_closing: Callable[[bool], None] = lambda drained: None
-
-    @classmethod
-    def of(cls, framing: Framing | Writing, *, direct: bool) -> Writing:
-        """What `framing` is or stands for; with nothing written at once unless `direct`."""
-        writing = framing if isinstance(framing, Writing) else cls(framing)
-        return writing if direct else evolve(writing, write_now=None)
-
 
 MAX_BATCH_BYTES = 256 * 1024
 """What is given to be written at once: big enough that joining pays, small enough that a
@@ -121,11 +78,16 @@ class Connection:
         """The peer behind it."""
         self.client.connection = self
         self._session = session
-        self._form: Form = (writing.framing, writing.wrap)
+        self.form: Form = (writing.framing, writing.wrap)
+        """What its messages look like."""
         self._writing = writing
-        self._write_now = writing.write_now
+        self._outlet = writing.outlet
         self.number: int = 0
         """Of what was published in the session, the number of what it is given next."""
+        self.last: Position | None = None
+        """Where the last event stands that it was given."""
+        self.cohort: Cohort | None = None
+        """With whom it is written to, which then has its `number` and its `last`."""
         self._max_bytes = limits.log_bytes
         # Opened by the first that has to wait: a viewer who keeps up has none.
         self._channel: _Channel | None = None
@@ -136,7 +98,6 @@ class Connection:
         self._held_bytes = 0
         # Its transport waits for something to write, and there is nothing.
         self._idle = False
-        self._last: Position | None = None
         self._closing: tuple[CloseCode, str] | None = None
         self._closing_event: trio.Event | None = None
         self._bad_messages = 0
@@ -199,7 +160,8 @@ class Connection:
                 if self._closing is not None:
                     return
             self._closing = (code, shorten_reason(reason))
-            drained, self._idle = self._idle or not flush, False
+            drained = self._idle or not flush
+            self._step_back()
             if self._channel is not None:
                 self._close_channel(self._channel, flush=flush)
             if not flush:
@@ -233,7 +195,7 @@ class Connection:
 
         Cancellation: safe, nothing is lost.
         """
-        framing, _ = self._form
+        framing, _ = self.form
         return b"".join(map(framing, await self.next_items()))
 
     @property
@@ -245,7 +207,7 @@ class Connection:
         """As `next_batch`, or empty if nothing waits now; see `Writing`."""
         while self.has_queued:
             if items := self._take_next([]):
-                framing, _ = self._form
+                framing, _ = self.form
                 return b"".join(map(framing, items))
         self._idle = self._closing is None
         return b""
@@ -264,13 +226,13 @@ class Connection:
                 except (trio.EndOfChannel, trio.ClosedResourceError):
                     return ()
                 finally:
-                    self._idle = False
+                    self._step_back()
             if items := self._take_next(live):
                 return items
 
     def _take_next(self, live: list[Encoded]) -> Sequence[Encoded]:
-        joined = join(self._last, self._take_backlog(), self._take_live(live))
-        self._last = joined.last
+        joined = join(self.last, self._take_backlog(), self._take_live(live))
+        self.last = joined.last
         if joined.gap:
             self.close(CloseCode.TOO_SLOW, "events were lost on the way; resume", flush=False)
         return joined.items
@@ -354,25 +316,46 @@ class Connection:
     def begin(self, backlog: Sequence[Encoded], last: Position) -> None:
         """Set what it is given first, and where in the log it stands then."""
         self._backlog.extend(backlog)
-        self._last = last
+        self.last = last
 
     def reply(self, event: Event) -> None:
         """Queue something for this viewer alone, after all that was published before."""
         self._session.bring(self)
         self.offer(encode(event))
 
-    def take(self, batch: Batch) -> None:
-        """Take what was published next: written at once if nothing is in its way."""
-        if (
-            self._idle
-            and self._write_now is not None
-            and batch.size <= MAX_BATCH_BYTES
-            and self._write_now(batch.to_bytes(self._form))
-        ):
-            self._last = batch.last or self._last
+    def take(self, batch: Batch, taken: int | None = None) -> None:
+        """Take what was published next: written at once if nothing is in its way.
+
+        Args:
+            taken: bytes of it that were written already, by what it has lent; None for none.
+        """
+        if self._write(batch, taken):
+            self.last = batch.last or self.last
         else:
             for each in batch.items:
                 self.offer(each)
+
+    def _write(self, batch: Batch, taken: int | None) -> bool:
+        outlet = self._outlet
+        if outlet is None or not self._idle or batch.size > MAX_BATCH_BYTES:
+            return False
+        data = batch.to_bytes(self.form)
+        return outlet.write_now(data) if taken is None else outlet.note_taken(data, taken)
+
+    def lend(self) -> WriteSome | None:
+        """What writes to it, while it keeps up: until it leaves its cohort."""
+        if self._outlet is None or not self._idle:
+            return None
+        return self._outlet.lend(self.leave_cohort)
+
+    def leave_cohort(self) -> None:
+        """Be written to alone from now on, from where its cohort stands."""
+        if self.cohort is not None:
+            self.cohort.remove(self)
+
+    def _step_back(self) -> None:
+        self._idle = False
+        self.leave_cohort()
 
     def offer(self, item: Encoded) -> None:
         """Queue a message; a viewer that holds back too much is closed instead."""
@@ -382,7 +365,7 @@ class Connection:
         send.send_nowait(item)
         self._queued += 1
         if self._idle:
-            self._idle = False
+            self._step_back()
             self._writing.wake()
         self._held_bytes += len(item)
         self._held_events += item.position is not None

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 import trio
 
+from ...streams import BoundedStream
+
 __all__ = ["LAST_CHUNK", "Exchange", "Pieces", "chunk", "current_exchange", "set_current_exchange"]
 
 _current: contextvars.ContextVar[Exchange] = contextvars.ContextVar("trio_agent_rt_exchange")
@@ -67,7 +69,7 @@ class Exchange:
         self._cut = cut
         self._closing = trio.Event()
         self._marker: bytes | None = None
-        self._write_now: Callable[[bytes], bool] | None = None
+        self._wire: BoundedStream | None = None
 
     @property
     def streaming(self) -> bool:
@@ -96,16 +98,16 @@ class Exchange:
         """
         self._marker = chunk(marker)
 
-    def note_written(self, data: bytes, write_now: Callable[[bytes], bool]) -> None:
-        """Take note of what was written to the wire; `write_now` writes there what follows."""
+    def note_written(self, data: bytes, wire: BoundedStream) -> None:
+        """Take note of what was written to the wire."""
         if self._marker is not None and data == self._marker:
             self._marker = None
-            self._write_now = write_now
+            self._wire = wire
 
     @property
     def reaches_wire(self) -> bool:
         """Whether what the stream gives comes to the wire as it is."""
-        return self._write_now is not None
+        return self._wire is not None
 
     def take_over(self, pieces: Pieces) -> None:
         """Have the server write the rest of the stream, which `reaches_wire`.
@@ -128,7 +130,15 @@ class Exchange:
 
         To be called only while the stream's next piece is being waited for.
         """
-        return self._write_now is not None and self._write_now(data)
+        return self._wire is not None and self._wire.write_now(data)
+
+    def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+        """Lend what `write_now` writes with, until it is recalled; None where it says False."""
+        return None if self._wire is None else self._wire.lend(on_recall)
+
+    def note_taken(self, data: bytes, taken: int) -> bool:
+        """Take the rest of `data`; of nothing taken, nothing, and say False."""
+        return self._wire is not None and self._wire.note_taken(data, taken)
 
     @property
     def closing(self) -> bool:

@@ -285,7 +285,7 @@ class HTTPVisit:
         try:
             await self._stream.send_all(data)
             if self._exchange is not None:
-                self._exchange.note_written(data, self._stream.write_now)
+                self._exchange.note_written(data, self._stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
             _log.debug("%s: cut: %s", self, broken)
             self._life.cancel()

@@ -76,11 +76,7 @@ class EventStreamBody(ResponseBody, Pieces):
         self._beat_at = trio.current_time() + self._realtime.limits.heartbeat_interval
         try:
             self._connection = self._realtime.attach(
-                Writing(
-                    self._framing,
-                    None if self._exchange is None else self._exchange.write_now,
-                    chunk,
-                ),
+                Writing(self._framing, self._exchange, chunk),
                 admitted.principal,
                 admitted.session_id,
                 admitted.last_position,

@@ -19,6 +19,8 @@ frame from the peer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 
 from ...streams import BoundedStream, drain
@@ -118,6 +120,10 @@ class WebSocketStream(BoundedStream):
         """Take whole frames without waiting, or nothing and say False."""
         return self.opened and not self._close_sent and super().write_now(data)
 
+    def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+        """Lend what writes whole frames without waiting; None where `write_now` says False."""
+        return super().lend(on_recall) if self.opened and not self._close_sent else None
+
     async def finish(self, last_words: bytes, *, within: float) -> None:
         """Say the last words if a peer can still hear them, and close.
 
@@ -137,8 +143,7 @@ class WebSocketStream(BoundedStream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            self._torn = True
-            await trio.aclose_forcefully(self.transport)
+            await self._close_transport()
 
     async def _write(self, data: bytes | bytearray | memoryview) -> None:
         # Cancelled here, nothing is torn; after this there is no cancelled checkpoint

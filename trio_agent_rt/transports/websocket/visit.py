@@ -173,7 +173,7 @@ class Visit:
         attaching = self._realtime.connect(
             framing=Writing(
                 Encoded.websocket,
-                stream.write_now,
+                stream,
                 wake=self._wake,
                 on_closing=self._note_closing,
             ),
