@@ -16,8 +16,9 @@ from tests.conftest import DIRECT_WRITES
 from tests.transports.sse.peers import Stream, http, mounted, open_stream, serving, started
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.realtime import Connection, Limits, RealtimeAgent
+from trio_agent_rt.realtime.fanout import Batch
+from trio_agent_rt.realtime.peers import WriteSome
 from trio_agent_rt.transports import sse_blueprint
-from trio_agent_rt.transports.http.exchange import Exchange
 
 pytestmark = pytest.mark.skipif(
     os.environ.get(DIRECT_WRITES) == "off", reason="nothing is written at once"
@@ -36,26 +37,28 @@ def viewer(realtime: RealtimeAgent) -> Connection:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each attempt to write to a viewer without waiting was one that succeeded."""
     found: list[bool] = []
-    write_now, lend = Exchange.write_now, Exchange.lend
+    write, lend = Connection._write, Connection.lend
 
-    def noted_write_now(self: Exchange, data: bytes) -> bool:
-        found.append(write_now(self, data))
-        return found[-1]
+    def noted_write(self: Connection, batch: Batch, taken: int | None) -> bool:
+        done = write(self, batch, taken)
+        if taken is None:
+            found.append(done)
+        return done
 
-    def noted_lend(self: Exchange, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
-        lent = lend(self, on_recall)
+    def noted_lend(self: Connection) -> WriteSome | None:
+        lent = lend(self)
 
-        def write(data: bytes) -> int:
+        def write_some(data: bytes) -> int:
             assert lent is not None
             found.append(False)
             taken = lent(data)
             found[-1] = taken > 0
             return taken
 
-        return None if lent is None else write
+        return None if lent is None else write_some
 
-    monkeypatch.setattr(Exchange, "write_now", noted_write_now)
-    monkeypatch.setattr(Exchange, "lend", noted_lend)
+    monkeypatch.setattr(Connection, "_write", noted_write)
+    monkeypatch.setattr(Connection, "lend", noted_lend)
     return found
 
 

@@ -19,8 +19,9 @@ from ...errors import ConnectionRejected, SessionEnded
 from ...events import Encoded
 from ...protocol import CloseCode, sse_comment, sse_retry
 from ...realtime import Connection, Writing
+from ...streams import BoundedStream
 from ..http import LAST_CHUNK, chunk
-from ..http.reception import Feed, Line, Told
+from ..http.reception import Feed, Told
 from ..listeners import is_loopback
 from ..request import PlainHead, Request, read_request
 from ..visitors import Endpoint
@@ -78,7 +79,14 @@ class StreamShortcut:
             return None  # no UTF-8
         return asked
 
-    async def answer(self, asked: Request, line: Line, *, local: Endpoint) -> Feed | Told:
+    async def answer(
+        self,
+        asked: Request,
+        stream: BoundedStream,
+        wake: Callable[[], None],
+        *,
+        local: Endpoint,
+    ) -> Feed | Told:
         """Answer it. Raises nothing: a ticket may have been used up for it.
 
         Cancellation: nothing is left of it; a ticket may be used up.
@@ -87,7 +95,7 @@ class StreamShortcut:
         try:
             admitted = await self._admission.admit(asked, loopback=loopback)
             try:
-                return self._attach(asked, admitted, line, loopback=loopback)
+                return self._attach(asked, admitted, stream, wake, loopback=loopback)
             except SessionEnded:
                 if admitted.last_position is None:
                     raise
@@ -102,16 +110,22 @@ class StreamShortcut:
         await self._pulse.run()
 
     def _attach(
-        self, asked: Request, admitted: Admitted, line: Line, *, loopback: bool
+        self,
+        asked: Request,
+        admitted: Admitted,
+        stream: BoundedStream,
+        wake: Callable[[], None],
+        *,
+        loopback: bool,
     ) -> EventFeed:
         named = asked.query.get("named") == "1"
         connection = self._realtime.attach(
             Writing(
                 Encoded.named_sse if named else Encoded.sse,
-                line.write_now,
+                stream,
                 chunk,
-                wake=line.wake,
-                on_closing=lambda drained: line.wake(),
+                wake=wake,
+                on_closing=lambda drained: wake(),
             ),
             admitted.principal,
             admitted.session_id,
@@ -119,7 +133,7 @@ class StreamShortcut:
             create=admitted.chosen,
         )
         head = self._head(self._for_pages(asked, loopback=loopback))
-        return EventFeed(self._realtime, connection, line, self._pulse, head)
+        return EventFeed(self._realtime, connection, stream, wake, self._pulse, head)
 
     def _for_pages(self, asked: Request, *, loopback: bool) -> Mapping[str, str]:
         return self._admission.response_headers(asked, loopback=loopback)
@@ -156,13 +170,15 @@ class EventFeed:
         self,
         realtime: RealtimeAgent,
         connection: Connection,
-        line: Line,
+        stream: BoundedStream,
+        wake: Callable[[], None],
         pulse: Pulse,
         head: bytes,
     ) -> None:
         self._realtime = realtime
         self._connection = connection
-        self._line = line
+        self._stream = stream
+        self._wake = wake
         self._pulse = pulse
         self._head = head
         self._comment_due = False
@@ -214,9 +230,9 @@ class EventFeed:
     def ping(self) -> bool:
         """It is time for a comment. No answer is waited for."""
         # What is being written keeps proxies awake, and has a deadline.
-        if not (self._line.busy or self._line.write_now(_COMMENT)):
+        if not (self._stream.busy or self._stream.write_now(_COMMENT)):
             self._comment_due = True
-            self._line.wake()
+            self._wake()
         return False
 
     def note_silence(self) -> None:

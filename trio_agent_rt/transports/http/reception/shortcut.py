@@ -11,11 +11,12 @@ from typing import Protocol
 
 from attrs import frozen
 
+from ....streams import BoundedStream
 from ...request import PlainHead, Request
 from ...visitors import Endpoint
 from ..lifespan import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Answering", "Feed", "Line", "Shortcut", "Told"]
+__all__ = ["Answering", "Feed", "Shortcut", "Told"]
 
 
 @frozen(kw_only=True)
@@ -45,25 +46,8 @@ class Answering:
         await send({"type": "http.response.body", "body": told.body, "more_body": False})
 
 
-class Line(Protocol):
-    """Where a stream is written to."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is being written, or is still to be."""
-        ...
-
-    def write_now(self, data: bytes) -> bool:
-        """Take all of it without waiting, or nothing and say False."""
-        ...
-
-    def wake(self) -> None:
-        """Have `Feed.take` asked until it gives nothing; not before the stream has begun."""
-        ...
-
-
 class Feed(Protocol):
-    """A stream: what is written to a `Line`."""
+    """A stream: what is written after a request."""
 
     @property
     def beside(self) -> Callable[[], Awaitable[None]] | None:
@@ -104,11 +88,19 @@ class Shortcut(Protocol):
         """The request, if it is answered here and nothing about it is out of the ordinary."""
         ...
 
-    async def answer(self, asked: Request, line: Line, *, local: Endpoint) -> Feed | Told:
+    async def answer(
+        self,
+        asked: Request,
+        stream: BoundedStream,
+        wake: Callable[[], None],
+        *,
+        local: Endpoint,
+    ) -> Feed | Told:
         """Answer it. Raises nothing: from here on the application is not shown it any more.
 
         Args:
-            line: where a stream is to be written to.
+            stream: where a stream is written to, and may be at once after `Feed.begin`.
+            wake: has `Feed.take` asked until it gives nothing.
             local: the address that it came in at.
 
         Cancellation: nothing is left of it.

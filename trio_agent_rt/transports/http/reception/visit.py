@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -175,13 +175,16 @@ class Reception:
     async def _decide(self, stream: BoundedStream, asked: Request, early: bytearray) -> Told | None:
         """Have it answered, with a feed or with what this returns; neither if the peer left."""
         if not self._shortcut.may_wait:
-            return self._keep(await self._shortcut.answer(asked, self, local=self._local))
+            return self._keep(await self._answer(stream, asked))
         told: Told | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_meanwhile, stream, early, nursery.cancel_scope)
-            told = self._keep(await self._shortcut.answer(asked, self, local=self._local))
+            told = self._keep(await self._answer(stream, asked))
             nursery.cancel_scope.cancel()
         return told
+
+    def _answer(self, stream: BoundedStream, asked: Request) -> Awaitable[Feed | Told]:
+        return self._shortcut.answer(asked, stream, self._wake, local=self._local)
 
     def _keep(self, found: Feed | Told) -> Told | None:
         if isinstance(found, Told):
@@ -212,7 +215,7 @@ class Reception:
             await stream.send_all(first)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            stream.pays_back(self.wake)
+            stream.pays_back(self._wake)
             more = feed.take()
             if more or stream.owes:
                 self._writes = True
@@ -237,16 +240,7 @@ class Reception:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
-    @property
-    def busy(self) -> bool:
-        """Whether something is being written, or is still to be."""
-        return self._writes or self._stream is None or self._stream.busy
-
-    def write_now(self, data: bytes) -> bool:
-        """Take all of it without waiting, or nothing and say False."""
-        return self._stream is not None and self._stream.write_now(data)
-
-    def wake(self) -> None:
+    def _wake(self) -> None:
         """Something is to be written that could not be at once, unless the peer has left."""
         stream, feed, nursery = self._stream, self._feed, self._nursery
         if stream and feed and nursery and not self._writes:
