@@ -12,7 +12,7 @@ import functools
 import re
 import urllib.parse
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
 import trio
@@ -29,6 +29,10 @@ from .inlet import Inlet
 from .lifespan import ASGIApp, Scope, Send
 from .pending import PendingRequest
 from .refusal import TOO_LARGE, Refusal, Refused, SpeaksHTTP2
+
+if TYPE_CHECKING:
+    from hypercorn.protocol.http_stream import HTTPStream
+    from hypercorn.protocol.ws_stream import WSStream
 
 __all__ = ["HTTPProtocol", "Requests", "Service", "may_be_host"]
 
@@ -109,7 +113,7 @@ class HTTPProtocol(H11Protocol):
 
     def let_go(self) -> None:
         """Forget the answer that is being given: somebody else writes the rest of it."""
-        self.stream = None
+        self.stream: HTTPStream | WSStream | None = None
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer instead of the application, if there is still something to answer."""
