@@ -20,9 +20,10 @@ from trio_agent_rt.realtime.fanout import Batch
 from trio_agent_rt.realtime.peers import WriteSome
 from trio_agent_rt.transports import sse_blueprint
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get(DIRECT_WRITES) == "off", reason="nothing is written at once"
-)
+pytestmark = [
+    pytest.mark.skipif(os.environ.get(DIRECT_WRITES) == "off", reason="nothing is written at once"),
+    pytest.mark.usefixtures("either_way"),
+]
 
 BIG = "x" * 100_000
 

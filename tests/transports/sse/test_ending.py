@@ -31,6 +31,8 @@ from trio_agent_rt.protocol import CloseCode
 from trio_agent_rt.realtime import Connection, Limits, Principal, RealtimeAgent
 from trio_agent_rt.transports import Request, SSEAddress, serve_sse
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 PATIENT = Limits(handshake_timeout=60, write_timeout=60, close_timeout=60)
 
 # What the server itself may take, beside the tasks: a second, and some for the machine.
