@@ -24,10 +24,10 @@ from trio_agent_rt.transports import Cors, Request, sse_blueprint
 def comparable(heard: bytes) -> bytes:
     """Without what is another each time."""
     heard = re.sub(rb"date: [^\r]*", b"date: then", heard)
-    heard = re.sub(rb"\d{13}", b"<time>", heard)
     heard = re.sub(rb"reference [0-9a-f]{8}", b"reference <number>", heard)
     heard = re.sub(rb"[0-9a-f]{32}-(\d+)", rb"<position>-\1", heard)
-    return re.sub(rb'"(clientId|sessionId)":"[\w-]+"', rb'"\1":"<id>"', heard)
+    heard = re.sub(rb'"(clientId|sessionId)":"[\w-]+"', rb'"\1":"<id>"', heard)
+    return re.sub(rb"\d{13}", b"<time>", heard)
 
 
 @asynccontextmanager
