@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 
 import pytest
 import trio
@@ -11,7 +12,6 @@ import trustme
 
 from tests.transports.http.peers import open_peer
 from tests.transports.sse.peers import asked, heard_by, serving
-from trio_agent_rt.agent import TaskRun
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.realtime import Limits, Principal
 from trio_agent_rt.transports import Request
@@ -97,32 +97,37 @@ async def test_a_peer_that_sends_no_more_is_still_refused() -> None:
 
 @pytest.mark.usefixtures("either_way")
 async def test_a_shutdown_while_a_hook_decides_is_said() -> None:
-    asking, cleaning, decide = trio.Event(), trio.Event(), trio.Event()
+    asking, decide = trio.Event(), trio.Event()
 
     async def authenticate(request: Request) -> Principal:
         asking.set()
         await decide.wait()
         return Principal("ann")
 
-    async def agent(task: str, run: TaskRun) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                cleaning.set()
-                await decide.wait()
-
-    async with serving(agent=agent, authenticate=authenticate) as (realtime, address):
+    async with serving(authenticate=authenticate) as (realtime, address):
         async with open_peer(address) as peer:
-            realtime.submit("x")
             await peer.send(asked())
             await asking.wait()
-            await trio.testing.wait_all_tasks_blocked()
             realtime.begin_shutdown()
-            await cleaning.wait()
+            await realtime.wait_tasks_ended()
+            await trio.testing.wait_all_tasks_blocked()
             decide.set()
             answer = await peer.answered()
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            assert answer.headers["connection"] == "close"
+            await peer.closed()
+
+
+@pytest.mark.usefixtures("either_way")
+async def test_after_its_end_the_connection_is_closed() -> None:
+    async def authenticate(request: Request) -> Principal:
+        await trio.lowlevel.checkpoint()
+        return Principal("ann", expires_at=time.time() + 0.2)
+
+    async with serving(authenticate=authenticate) as (_, address), open_peer(address) as peer:
+        await peer.send(asked())
+        with trio.fail_after(5):
+            assert (await peer.rest()).endswith(b"\n\n\r\n0\r\n\r\n")
 
 
 @pytest.mark.usefixtures("either_way")
