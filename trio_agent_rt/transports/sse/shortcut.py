@@ -21,7 +21,7 @@ from ...protocol import CloseCode, sse_comment, sse_retry
 from ...realtime import Connection, Writing
 from ...streams import BoundedStream
 from ..http import LAST_CHUNK, chunk
-from ..http.reception import Feed, Told
+from ..http.reception import Feed, Told, Wake
 from ..listeners import is_loopback
 from ..request import PlainHead, Request, read_request
 from ..visitors import Endpoint
@@ -83,7 +83,7 @@ class StreamShortcut:
         self,
         asked: Request,
         stream: BoundedStream,
-        wake: Callable[[], None],
+        wake: Wake,
         *,
         local: Endpoint,
     ) -> Feed | Told:
@@ -114,7 +114,7 @@ class StreamShortcut:
         asked: Request,
         admitted: Admitted,
         stream: BoundedStream,
-        wake: Callable[[], None],
+        wake: Wake,
         *,
         loopback: bool,
     ) -> EventFeed:
@@ -125,7 +125,7 @@ class StreamShortcut:
                 stream,
                 chunk,
                 wake=wake,
-                on_closing=lambda drained: wake(),
+                on_closing=lambda drained: wake(at_once=True),
             ),
             admitted.principal,
             admitted.session_id,
@@ -166,12 +166,23 @@ def _told(answer: Answer, for_pages: Mapping[str, str]) -> Told:
 class EventFeed:
     """A viewer of a session, as what is written to a line."""
 
+    __slots__ = (
+        "_comment_due",
+        "_connection",
+        "_head",
+        "_over",
+        "_pulse",
+        "_realtime",
+        "_stream",
+        "_wake",
+    )
+
     def __init__(
         self,
         realtime: RealtimeAgent,
         connection: Connection,
         stream: BoundedStream,
-        wake: Callable[[], None],
+        wake: Wake,
         pulse: Pulse,
         head: bytes,
     ) -> None:

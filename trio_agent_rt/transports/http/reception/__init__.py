@@ -4,6 +4,6 @@
 `receiver` makes the visits of a server. Only `receiver` and `visit` import Hypercorn.
 """
 
-from .shortcut import Feed, Shortcut, Told
+from .shortcut import Feed, Shortcut, Told, Wake
 
-__all__ = ["Feed", "Shortcut", "Told"]
+__all__ = ["Feed", "Shortcut", "Told", "Wake"]

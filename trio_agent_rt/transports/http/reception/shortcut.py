@@ -16,7 +16,7 @@ from ...request import PlainHead, Request
 from ...visitors import Endpoint
 from ..lifespan import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Answering", "Feed", "Shortcut", "Told"]
+__all__ = ["Answering", "Feed", "Shortcut", "Told", "Wake"]
 
 
 @frozen(kw_only=True)
@@ -44,6 +44,14 @@ class Answering:
         start = {"type": "http.response.start", "status": told.status, "headers": told.fields}
         await send(start)
         await send({"type": "http.response.body", "body": told.body, "more_body": False})
+
+
+class Wake(Protocol):
+    """Says that there is something to write."""
+
+    def __call__(self, *, at_once: bool = False) -> None:
+        """Have it written; `at_once` if it may be taken before this returns."""
+        ...
 
 
 class Feed(Protocol):
@@ -92,7 +100,7 @@ class Shortcut(Protocol):
         self,
         asked: Request,
         stream: BoundedStream,
-        wake: Callable[[], None],
+        wake: Wake,
         *,
         local: Endpoint,
     ) -> Feed | Told:

@@ -11,8 +11,9 @@
 Whatever is out of the ordinary is handed on before anything was decided about it; a whole
 answer is handed on to be written there, and what follows it to be answered.
 
-One Trio task reads, and that is all there is while the peer keeps up; another one writes
-what cannot be written at once, and is gone when that is done.
+One Trio task reads, and that is all there is while the peer keeps up: one cancel scope, and
+no nursery. What cannot be written at once is written by another Trio task, which is gone when
+that is done; from then on there is a nursery for it.
 """
 
 from __future__ import annotations
@@ -57,6 +58,30 @@ class Reception:
         hand_on: makes the visit that serves it if it is not answered here.
     """
 
+    __slots__ = (
+        "_asked",
+        "_batch",
+        "_closing",
+        "_cut",
+        "_feed",
+        "_hand_on",
+        "_life",
+        "_limits",
+        "_local",
+        "_note_proven",
+        "_nursery",
+        "_reads",
+        "_remote",
+        "_shortcut",
+        "_ssl_context",
+        "_stream",
+        "_successor",
+        "_transport",
+        "_woken",
+        "_writes",
+        "_written",
+    )
+
     def __init__(
         self,
         limits: Limits,
@@ -77,17 +102,20 @@ class Reception:
             bound_silence(transport, limits.heartbeat_timeout)
         self._remote, self._local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for a stream to end.
-        self._whole = trio.CancelScope(shield=True)
         deadline = trio.current_time() + limits.handshake_timeout
-        self._life = trio.CancelScope(deadline=deadline)
+        self._life = trio.CancelScope(deadline=deadline, shield=True)
         self._stream: BoundedStream | None = None
         self._nursery: trio.Nursery | None = None
         self._feed: Feed | None = None
         self._successor: HTTPVisit | None = None
         self._asked = False
         self._closing = False
+        self._cut = False
+        self._reads = False
+        self._woken = False
         self._writes = False
         self._written = False
+        self._batch = b""
 
     def __str__(self) -> str:
         host, port = self._remote
@@ -108,22 +136,26 @@ class Reception:
 
     def cut(self) -> None:
         """End it at once, without a word."""
-        self._whole.cancel()
+        self._cut = True
+        self._life.cancel()
         if self._successor is not None:
             self._successor.cut()
 
     async def attend(self) -> None:
         """Serve the peer until it is gone. Raises nothing that is the peer's fault."""
         try:
-            with self._whole:
-                try:
-                    with self._life:
-                        await self._receive_first()
-                    await self._part()
-                except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
-                    _log.debug("%s: gone: %s", self, broken)
+            with self._life:
+                await self._receive_first()
+            if self._woken and not self._cut:
+                self._life = trio.CancelScope(shield=True)
+                with self._life:
+                    await self._write_on()
+            if not self._cut:
+                await self._part()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
+            _log.debug("%s: gone: %s", self, broken)
         finally:
-            if self._whole.cancel_called:
+            if self._cut:
                 self._successor = None
             if self._feed is not None:
                 self._feed.release()
@@ -213,13 +245,25 @@ class Reception:
         first = feed.begin()
         if not stream.write_now(first):
             await stream.send_all(first)
+        stream.pays_back(self._wake)
+        self._batch = feed.take()
+        self._woken = bool(self._batch) or stream.owes or feed.beside is not None
+        if not self._woken:
+            self._reads = True
+            try:
+                await self._read_on(stream)
+            finally:
+                self._reads = False
+
+    async def _write_on(self) -> None:
+        """Have written what cannot be at once, from now on."""
+        stream, feed = self._stream, self._feed
+        assert stream is not None
+        assert feed is not None
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            stream.pays_back(self._wake)
-            more = feed.take()
-            if more or stream.owes:
-                self._writes = True
-                nursery.start_soon(self._write, stream, feed, more)
+            self._writes = True
+            nursery.start_soon(self._write, stream, feed)
             if feed.beside is not None:
                 nursery.start_soon(feed.beside)
             try:
@@ -231,7 +275,11 @@ class Reception:
     async def _read_on(self, stream: BoundedStream) -> None:
         """Drop whatever comes: it is how a peer's leaving is noticed."""
         dropped = 0
+        transport = stream.transport
         try:
+            if isinstance(transport, trio.SocketStream):
+                # Most that come never say anything: what is waited in is a fifth of what they hold.
+                await trio.lowlevel.wait_readable(transport.socket)
             while data := await stream.receive_some(RECEIVE_BYTES):
                 dropped += len(data)
                 if dropped > MAX_DRAINED_BYTES:
@@ -240,19 +288,40 @@ class Reception:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
-    def _wake(self) -> None:
-        """Something is to be written that could not be at once, unless the peer has left."""
-        stream, feed, nursery = self._stream, self._feed, self._nursery
-        if stream and feed and nursery and not self._writes:
-            self._writes = True
-            nursery.start_soon(self._write, stream, feed, b"")
+    def _wake(self, *, at_once: bool = False) -> None:
+        """Something is to be written that could not be at once, unless the peer has left.
 
-    async def _write(self, stream: BoundedStream, feed: Feed, batch: bytes) -> None:
-        """Write `batch`, what is owed, and all that is to be taken."""
+        Args:
+            at_once: whether it can be tried now, before another Trio task does.
+        """
+        stream, feed = self._stream, self._feed
+        if stream is None or feed is None or self._writes:
+            return
+        if not self._reads and self._nursery is None:
+            return  # not begun, where it is looked after, or over
+        if at_once and not stream.busy:
+            while (batch := feed.take()) and stream.write_now(batch):
+                pass
+            self._batch = batch
+            if not batch and feed.over and not stream.owes:
+                self._written = True
+                self._life.cancel()
+                return
+        if self._nursery is None:
+            self._reads = False
+            self._woken = True
+            self._life.cancel()
+        elif not self._writes:  # nor since it was tried, because of what is owed
+            self._writes = True
+            self._nursery.start_soon(self._write, stream, feed)
+
+    async def _write(self, stream: BoundedStream, feed: Feed) -> None:
+        """Write what is owed, and all that was or is to be taken."""
         try:
+            batch, self._batch = self._batch, b""
             while batch or stream.owes or (batch := feed.take()):
                 await stream.send_all(batch)
-                batch = b""
+                batch, self._batch = self._batch, b""
             self._written = feed.over
         except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
             _log.debug("%s: cut: %s", self, broken)
@@ -269,7 +338,9 @@ class Reception:
         stream = self._stream
         if stream is None or self._successor is not None or (self._asked and not self._written):
             return
-        with trio.move_on_after(self._limits.close_timeout):
+        until = trio.current_time() + self._limits.close_timeout
+        self._life = trio.CancelScope(deadline=until, shield=True)
+        with self._life:
             if not self._asked:
                 # Nothing is under way, and a pool of connections would not look.
                 await stream.aclose()
