@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.transports import Headers, Request
-from trio_agent_rt.transports.request import http_response, read_request
+from trio_agent_rt.transports.request import http_response, plain_head, read_request
 
 
 def test_headers_are_found_in_any_case_and_joined() -> None:
@@ -189,3 +189,36 @@ def test_a_refusal_is_one_valid_response_or_none(
 def test_a_header_that_would_begin_another_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="cannot be sent"):
         http_response(ConnectionRejected(401, "no", headers))
+
+
+def test_a_plain_head_is_read_with_where_it_ends() -> None:
+    data = b"GET /a?b HTTP/1.1\r\nHost: x\r\nAccept:  y \r\n\r\n"
+    found = plain_head(data + b"more")
+    assert found is not None
+    head, end = found
+    assert (head.method, head.target, head.http_version) == (b"GET", b"/a?b", b"1.1")
+    assert head.headers == [(b"host", b"x"), (b"accept", b"y")]
+    assert end == len(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n",
+        b"get / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / http/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-length: 0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nTRANSFER-ENCODING: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n A: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: \xff\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 8192 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_not_plain_is_left_to_h11(data: bytes) -> None:
+    assert plain_head(data) is None

@@ -204,6 +204,16 @@ async def test_closed_while_a_hook_decides_it_is_a_stream_that_ends() -> None:
         assert b'"connected"' in staged.body(ended=True)
 
 
+async def test_cut_in_the_moment_of_its_request_it_is_served_by_nobody() -> None:
+    async with stage() as staged:
+        staged.line.open.set()
+        await staged.line.say(asked("/health"))
+        staged.visit.cut()
+        with trio.fail_after(5):
+            await staged.over.wait()
+        assert not staged.line.heard
+
+
 @pytest.mark.parametrize("ready", [0, MUCH])
 async def test_comments_come_whether_or_not_they_are_taken_at_once(
     autojump_clock: trio.testing.MockClock, ready: int
