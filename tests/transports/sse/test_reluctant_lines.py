@@ -207,6 +207,7 @@ async def test_closed_while_a_hook_decides_it_is_a_stream_that_ends() -> None:
 async def test_cut_in_the_moment_of_its_request_it_is_served_by_nobody() -> None:
     async with stage() as staged:
         staged.line.open.set()
+        await trio.testing.wait_all_tasks_blocked()
         await staged.line.say(asked("/health"))
         staged.visit.cut()
         with trio.fail_after(5):
