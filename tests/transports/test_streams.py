@@ -11,8 +11,10 @@ import pytest
 import trio
 import trio.testing
 
+from trio_agent_rt.protocol import CloseCode, websocket_close_frame
 from trio_agent_rt.streams import BoundedStream
 from trio_agent_rt.testing import memory_stream_pair
+from trio_agent_rt.transports.websocket.stream import WebSocketStream
 
 
 @asynccontextmanager
@@ -48,6 +50,7 @@ async def read(peer: trio.abc.ReceiveStream, size: int) -> bytes:
     return data
 
 
+CLOSE = websocket_close_frame(CloseCode.NORMAL)
 BIG = bytes(range(256)) * 4000  # much more than the sockets hold
 
 
@@ -237,6 +240,23 @@ async def test_it_lends_nothing_while_something_is_in_the_way() -> None:
         assert stream.lend(lambda: None) is None, "it was closed by somebody else"
     left, _ = trio.testing.memory_stream_pair()
     assert BoundedStream(left, write_timeout=5).lend(lambda: None) is None, "only send_all writes"
+
+
+@pytest.mark.parametrize("how", ["goodbye", "nothing said", "close frame"])
+async def test_a_websocket_lends_nothing_behind_its_end(how: str) -> None:
+    async with linked() as (bounded, peer):
+        stream = WebSocketStream(bounded.transport, write_timeout=5)
+        assert stream.lend(lambda: None) is None, "the peer was not let in"
+        await stream.open(b"answer")
+        told: list[str] = []
+        assert stream.lend(lambda: told.append("recalled"))
+        if how == "close frame":
+            await stream.send_all(CLOSE)
+        else:
+            await trio.aclose_forcefully(peer)
+            await stream.finish(CLOSE if how == "goodbye" else b"", within=1)
+        assert told == ["recalled"]
+        assert stream.lend(lambda: None) is None
 
 
 @pytest.mark.parametrize("seed", range(5))
