@@ -6,6 +6,8 @@ a panel or a terminal draws it. Both use this one fold.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from ..protocol import (
@@ -37,8 +39,7 @@ class TaskView:
     task_id: str | None
     plan_id: str | None = None
     """None until there is a plan."""
-    steps: dict[str, PlanStep] = attrs.field(factory=dict[str, PlanStep])
-    """Its plan's steps by id, in order, as they stand now."""
+    _steps: dict[str, PlanStep] = attrs.field(factory=dict[str, PlanStep])
     running: dict[str, StepStarted] = attrs.field(factory=dict[str, StepStarted])
     """The start of each step that runs now, in the order in which they were told."""
     confirmation: ConfirmationRequested | None = None
@@ -46,6 +47,16 @@ class TaskView:
     status: StatusChanged = _IDLE
     completed: TaskCompleted | None = None
     """Its terminal message, once it has ended."""
+    # Told again and again, and hardly ever looked at.
+    _progress: dict[str, float] = attrs.field(factory=dict[str, float], init=False)
+
+    @property
+    def steps(self) -> dict[str, PlanStep]:
+        """Its plan's steps by id, in order, as they stand now."""
+        while self._progress:
+            step_id, progress = self._progress.popitem()
+            self._steps[step_id] = attrs.evolve(self._steps[step_id], progress=progress)
+        return self._steps
 
     @property
     def plan(self) -> Plan | None:
@@ -59,7 +70,8 @@ class TaskView:
         match event:
             case PlanCreated() | PlanUpdated():
                 self.plan_id = event.plan.id
-                self.steps = {each.id: self._with_result(each) for each in event.plan.steps}
+                known = self.steps
+                self._steps = {each.id: _with_result(each, known) for each in event.plan.steps}
             case StatusChanged():
                 self.status = event
                 if event.state != "waiting" and not event.replay:
@@ -70,7 +82,8 @@ class TaskView:
                 if not event.replay:  # else the plan has told how far it is
                     self._change(event.step_id, status="running", progress=None)
             case StepProgressed():
-                self._change(event.step_id, progress=event.progress)
+                if event.step_id in self._steps:
+                    self._progress[event.step_id] = event.progress
             case StepCompleted():
                 self._end(event.step_id)
                 self._change(
@@ -97,13 +110,6 @@ class TaskView:
             case _:
                 pass
 
-    def _with_result(self, step: PlanStep) -> PlanStep:
-        """A step of a new plan with what it came to: live plans do not repeat results."""
-        known = self.steps.get(step.id)
-        if known is None or known.status != step.status or step.result is not None:
-            return step
-        return attrs.evolve(step, result=known.result)
-
     def _end(self, step_id: str) -> None:
         self.running.pop(step_id, None)
         if self.confirmation is not None and self.confirmation.step_id == step_id:
@@ -125,6 +131,14 @@ class TaskView:
         if self.completed is not None:
             events.append(self.completed)
         return events
+
+
+def _with_result(step: PlanStep, known: Mapping[str, PlanStep]) -> PlanStep:
+    """A step of a new plan with what it came to: live plans do not repeat results."""
+    before = known.get(step.id)
+    if before is None or before.status != step.status or step.result is not None:
+        return step
+    return attrs.evolve(step, result=before.result)
 
 
 @attrs.define
