@@ -39,7 +39,7 @@ class TaskView:
     task_id: str | None
     plan_id: str | None = None
     """None until there is a plan."""
-    _steps: dict[str, PlanStep] = attrs.field(factory=dict[str, PlanStep])
+    _steps: dict[str, PlanStep] = attrs.field(factory=dict[str, PlanStep], alias="steps")
     running: dict[str, StepStarted] = attrs.field(factory=dict[str, StepStarted])
     """The start of each step that runs now, in the order in which they were told."""
     confirmation: ConfirmationRequested | None = None
