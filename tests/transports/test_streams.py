@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import AsyncGenerator, Callable
@@ -215,6 +216,35 @@ async def test_what_it_has_lent_is_recalled_before_anything_else_happens(how: st
             case _:
                 assert stream.note_taken(BIG, write(BIG))
         assert seen == [(descriptor, False)]
+
+
+async def test_what_it_has_lent_writes_to_nobody_else_once_it_is_closed() -> None:
+    async with linked() as (stream, _):
+        assert isinstance(stream.transport, trio.SocketStream)
+        write = stream.lend(lambda: None)
+        assert write is not None
+        descriptor = stream.transport.socket.fileno()
+        stream.transport.socket.close()  # by somebody who asked nobody
+        left, right = socket.socketpair()
+        with left, right:
+            others = {left.fileno(), right.fileno()}
+            if descriptor not in others:
+                os.dup2(left.fileno(), descriptor)
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                write(b"secret")
+            if descriptor not in others:
+                os.close(descriptor)
+            for each in (left, right):
+                each.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    each.recv(10)
+
+
+async def test_trio_has_its_socket_where_it_is_looked_for() -> None:
+    # Otherwise every write to many asks for the descriptor first, which costs some of them.
+    async with linked() as (stream, _):
+        write = stream.lend(lambda: None)
+        assert isinstance(getattr(write, "__self__", None), socket.socket)
 
 
 async def test_a_write_that_fails_has_recalled_what_was_lent_meanwhile() -> None:

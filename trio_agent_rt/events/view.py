@@ -53,10 +53,18 @@ class TaskView:
     @property
     def steps(self) -> dict[str, PlanStep]:
         """Its plan's steps by id, in order, as they stand now."""
-        while self._progress:
-            step_id, progress = self._progress.popitem()
-            self._steps[step_id] = attrs.evolve(self._steps[step_id], progress=progress)
-        return self._steps
+        told = self._progress
+        if not told:
+            return self._steps
+        # Nothing is changed here: somebody may look from another thread.
+        return {
+            step_id: attrs.evolve(step, progress=told[step_id]) if step_id in told else step
+            for step_id, step in self._steps.items()
+        }
+
+    def _note_progress(self) -> None:
+        """Put into the steps what was told of them."""
+        self._steps, self._progress = self.steps, {}
 
     @property
     def plan(self) -> Plan | None:
@@ -70,7 +78,8 @@ class TaskView:
         match event:
             case PlanCreated() | PlanUpdated():
                 self.plan_id = event.plan.id
-                known = self.steps
+                self._note_progress()
+                known = self._steps
                 self._steps = {each.id: _with_result(each, known) for each in event.plan.steps}
             case StatusChanged():
                 self.status = event
@@ -116,9 +125,10 @@ class TaskView:
             self.confirmation = None
 
     def _change(self, step_id: str, **fields: object) -> None:
-        step = self.steps.get(step_id)
+        self._note_progress()
+        step = self._steps.get(step_id)
         if step is not None:
-            self.steps[step_id] = attrs.evolve(step, **fields)
+            self._steps[step_id] = attrs.evolve(step, **fields)
 
     def catch_up(self) -> list[Event]:
         """Where it stands, told in events; without its status."""

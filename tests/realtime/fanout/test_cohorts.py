@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.realtime.fanout.stage import Stage, staged
-from tests.realtime.fanout.wires import Pulled, Wire
+from tests.realtime.fanout.wires import Pulled, Pushed, Wire
 from trio_agent_rt.protocol import CloseCode, CommandFailed
 from trio_agent_rt.realtime.fanout import Cohort, cohort, viewers
 
@@ -205,3 +206,57 @@ async def test_nothing_is_left_of_those_who_have_gone() -> None:
         await stage.tell(1)
         assert last.told == [1]
         assert [each.form for each in stage.session._viewers._cohorts] == [last.connection.form]
+
+
+@pytest.mark.parametrize("how", ["framing", "lending"])
+async def test_a_transport_that_makes_a_mistake_is_closed_and_no_other(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("a mistake")
+
+    async with together(2) as (stage, wires):
+        mistaken = Pulled(stage.nursery)
+        wires.append(await stage.come(lambda _: mistaken))
+        await stage.tell(1)
+        assert sizes(stage) == [2, 1]
+        connection = mistaken.connection
+        if how == "framing":
+            home(mistaken).form = connection.form = (fail, None)  # type: ignore[union-attr]
+        else:
+            connection.leave_cohort()
+            mistaken.lend = fail  # type: ignore[method-assign,assignment]
+        with caplog.at_level(logging.CRITICAL, logger="trio_agent_rt.realtime.fanout.viewers"):
+            await stage.tell(2)
+        await stage.tell(3)
+        assert connection.closing == (CloseCode.INTERNAL_ERROR, "internal error")
+        assert [each.told for each in wires[:2]] == [[-1, 0, 1, 2, 3]] * 2
+
+
+async def test_ctrl_c_waits_while_a_viewer_is_given_something() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    class Noting(Pushed):
+        def _take(self, data: bytes) -> int:
+            seen.append(("write", trio.lowlevel.currently_ki_protected()))
+            return super()._take(data)
+
+        def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+            seen.append(("lend", trio.lowlevel.currently_ki_protected()))
+            return super().lend(on_recall)
+
+        def _wake(self) -> None:
+            seen.append(("wake", trio.lowlevel.currently_ki_protected()))
+            super()._wake()
+
+    async with staged() as stage:
+        wire = await stage.come(Noting)
+        assert not trio.lowlevel.currently_ki_protected()
+        await trio.testing.wait_all_tasks_blocked()
+        seen.clear()
+        for _ in range(2):
+            stage.publish(1)
+            stage.session._viewers.spill()
+        wire.connection.reply(CommandFailed(message="no", code="internal"))
+        assert [each for each, _ in seen] == ["write", "lend", "write", "wake"]
+        assert all(protected for _, protected in seen)
