@@ -15,14 +15,13 @@ it and its user share one owner of the socket:
 
 Who writes to thousands may `lend` of each what writes to it. It is recalled before anything
 else is written that may wait, when something is owed, and before the stream is closed: so
-what was lent never writes into the middle of something, nor to whom its descriptor is given
-next.
+what was lent never writes into the middle of something.
 """
 
 from __future__ import annotations
 
-import functools
 import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -55,7 +54,8 @@ class WritableNow(Protocol):
     def send_nowait(self, data: bytes) -> int:
         """How many of these bytes it has taken, from the first on; 0 if `send_all` is to say why.
 
-        Never raises, and takes nothing while a `send_all` is under way.
+        Never raises, takes nothing while a `send_all` is under way, and calls nobody back
+        before it returns.
         """
         ...
 
@@ -122,6 +122,7 @@ class BoundedStream(trio.abc.Stream):
         self._on_recall = None if lent is None else on_recall
         return lent
 
+    @trio.lowlevel.enable_ki_protection
     def note_taken(self, data: bytes, taken: int) -> bool:
         """Take the rest of `data`: it is owed. Of nothing taken, nothing, and say False."""
         if not taken:
@@ -132,6 +133,7 @@ class BoundedStream(trio.abc.Stream):
             self._on_owing()
         return True
 
+    @trio.lowlevel.enable_ki_protection
     def _recall(self) -> None:
         on_recall, self._on_recall = self._on_recall, None
         if on_recall is not None:
@@ -227,13 +229,14 @@ def _nothing() -> None:
 
 
 def _bare_sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:
-    """As `_sender`, for as long as nothing is closed: without asking for the descriptor again."""
-    if isinstance(transport, WritableNow):
-        return transport.send_nowait
-    if not isinstance(transport, trio.SocketStream):
-        return None
-    descriptor = transport.socket.fileno()
-    return None if descriptor < 0 else functools.partial(os.write, descriptor)
+    """As `_sender`, without asking for the descriptor each time."""
+    if isinstance(transport, trio.SocketStream) and os.name == "posix":
+        # Trio's name for the socket that it has is not a public one; where it is another,
+        # it is written to by its descriptor. What is closed takes nothing, either way.
+        inside: object = getattr(transport.socket, "_sock", None)
+        if isinstance(inside, socket.socket):
+            return None if inside.fileno() < 0 else inside.send
+    return _sender(transport)
 
 
 def _sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:

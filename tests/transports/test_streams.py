@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import AsyncGenerator, Callable
@@ -11,8 +12,10 @@ import pytest
 import trio
 import trio.testing
 
+from trio_agent_rt.protocol import CloseCode, websocket_close_frame
 from trio_agent_rt.streams import BoundedStream
 from trio_agent_rt.testing import memory_stream_pair
+from trio_agent_rt.transports.websocket.stream import WebSocketStream
 
 
 @asynccontextmanager
@@ -48,6 +51,7 @@ async def read(peer: trio.abc.ReceiveStream, size: int) -> bytes:
     return data
 
 
+CLOSE = websocket_close_frame(CloseCode.NORMAL)
 BIG = bytes(range(256)) * 4000  # much more than the sockets hold
 
 
@@ -214,6 +218,35 @@ async def test_what_it_has_lent_is_recalled_before_anything_else_happens(how: st
         assert seen == [(descriptor, False)]
 
 
+async def test_what_it_has_lent_writes_to_nobody_else_once_it_is_closed() -> None:
+    async with linked() as (stream, _):
+        assert isinstance(stream.transport, trio.SocketStream)
+        write = stream.lend(lambda: None)
+        assert write is not None
+        descriptor = stream.transport.socket.fileno()
+        stream.transport.socket.close()  # by somebody who asked nobody
+        left, right = socket.socketpair()
+        with left, right:
+            others = {left.fileno(), right.fileno()}
+            if descriptor not in others:
+                os.dup2(left.fileno(), descriptor)
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                write(b"secret")
+            if descriptor not in others:
+                os.close(descriptor)
+            for each in (left, right):
+                each.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    each.recv(10)
+
+
+async def test_trio_has_its_socket_where_it_is_looked_for() -> None:
+    # Otherwise every write to many asks for the descriptor first, which costs some of them.
+    async with linked() as (stream, _):
+        write = stream.lend(lambda: None)
+        assert isinstance(getattr(write, "__self__", None), socket.socket)
+
+
 async def test_a_write_that_fails_has_recalled_what_was_lent_meanwhile() -> None:
     async with linked(write_timeout=0.05) as (stream, _):
         with pytest.raises(trio.BrokenResourceError):
@@ -237,6 +270,23 @@ async def test_it_lends_nothing_while_something_is_in_the_way() -> None:
         assert stream.lend(lambda: None) is None, "it was closed by somebody else"
     left, _ = trio.testing.memory_stream_pair()
     assert BoundedStream(left, write_timeout=5).lend(lambda: None) is None, "only send_all writes"
+
+
+@pytest.mark.parametrize("how", ["goodbye", "nothing said", "close frame"])
+async def test_a_websocket_lends_nothing_behind_its_end(how: str) -> None:
+    async with linked() as (bounded, peer):
+        stream = WebSocketStream(bounded.transport, write_timeout=5)
+        assert stream.lend(lambda: None) is None, "the peer was not let in"
+        await stream.open(b"answer")
+        told: list[str] = []
+        assert stream.lend(lambda: told.append("recalled"))
+        if how == "close frame":
+            await stream.send_all(CLOSE)
+        else:
+            await trio.aclose_forcefully(peer)
+            await stream.finish(CLOSE if how == "goodbye" else b"", within=1)
+        assert told == ["recalled"]
+        assert stream.lend(lambda: None) is None
 
 
 @pytest.mark.parametrize("seed", range(5))

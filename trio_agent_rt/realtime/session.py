@@ -226,6 +226,7 @@ class Session:
         """An observer has stopped looking."""
         self._viewers.remove_observer(connection)
 
+    @trio.lowlevel.enable_ki_protection
     def detach(self, connection: Connection) -> None:
         """A viewer has gone; the last one starts the clock of `linger`."""
         connection.client.connection = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,18 +11,21 @@ import trio
 import trio.testing
 
 from tests.realtime.fanout.stage import Stage, staged
-from tests.realtime.fanout.wires import Pulled, Wire
+from tests.realtime.fanout.wires import Pulled, Pushed, Wire
 from trio_agent_rt.protocol import CloseCode, CommandFailed
 from trio_agent_rt.realtime.fanout import Cohort, cohort, viewers
 
 
 @asynccontextmanager
 async def together(count: int) -> AsyncGenerator[tuple[Stage, list[Wire]]]:
-    """A session, and so many viewers in cohorts: they have been given the number 0."""
+    """A session, and so many viewers in cohorts, which have been given a number together: 0."""
     async with staged() as stage:
         wires = [await stage.come() for _ in range(count)]
+        await stage.tell(-1)
         await stage.tell(0)
         yield stage, wires
+        closed = (each.connection.closing for each in wires)
+        assert CloseCode.TOO_SLOW not in {each[0] for each in closed if each is not None}
 
 
 def sizes(stage: Stage) -> list[int]:
@@ -68,7 +72,7 @@ async def test_a_cohort_that_is_full_is_followed_by_another_one(
     async with together(5) as (stage, wires):
         assert sizes(stage) == [2, 2, 1]
         await stage.tell(1)
-        assert [each.told for each in wires] == [[0, 1]] * 5
+        assert [each.told for each in wires] == [[-1, 0, 1]] * 5
 
 
 async def test_an_answer_takes_one_out_and_the_next_event_back() -> None:
@@ -78,8 +82,8 @@ async def test_an_answer_takes_one_out_and_the_next_event_back() -> None:
         assert home(wires[1]) is None
         stage.publish(2)
         await trio.testing.wait_all_tasks_blocked()
-        assert wires[1].told == [0, 1, "no", 2]
-        assert wires[0].told == [0, 1, 2]
+        assert wires[1].told == [-1, 0, 1, "no", 2]
+        assert wires[0].told == [-1, 0, 1, 2]
         await stage.tell(3)
         assert sizes(stage) == [3]
         assert wires[1].told[-1] == 3
@@ -99,14 +103,14 @@ async def test_one_that_cannot_be_written_to_leaves_and_loses_nothing(
         else:
             setattr(wire, kind, 1)
         stage.publish(1)
-        while not wires[2].told[1:]:
+        while not wires[2].told[2:]:
             await trio.lowlevel.checkpoint()
         assert home(wire) is None
         assert home(wires[0]) is home(wires[2]) is not None
         wire.breaks = False
         await stage.tell(2)
         await stage.tell(3)
-        assert [each.told for each in wires] == [[0, 1, 2, 3]] * 3
+        assert [each.told for each in wires] == [[-1, 0, 1, 2, 3]] * 3
         assert sizes(stage) == [3]
         assert not caplog.records
 
@@ -118,7 +122,7 @@ async def test_one_who_is_closed_has_left_and_is_sent_what_was_published_before(
         wires[1].connection.close(CloseCode.GOING_AWAY, flush=False)
         assert sizes(stage) == [1]
         await stage.tell(2)
-        assert [each.told for each in wires] == [[0, 1], [0], [0, 1, 2]]
+        assert [each.told for each in wires] == [[-1, 0, 1], [-1, 0], [-1, 0, 1, 2]]
 
 
 async def test_one_who_is_detached_is_written_to_no_more() -> None:
@@ -127,7 +131,7 @@ async def test_one_who_is_detached_is_written_to_no_more() -> None:
         stage.session.detach(wires[0].connection)
         assert sizes(stage) == [1]
         await trio.testing.wait_all_tasks_blocked()
-        assert [each.told for each in wires] == [[0], [0, 1]]
+        assert [each.told for each in wires] == [[-1, 0], [-1, 0, 1]]
         assert len(stage.session._viewers._alone) == 0
 
 
@@ -144,7 +148,7 @@ async def test_cohorts_that_hardly_anybody_is_left_of_become_one(
         await stage.tell(2)
         assert sizes(stage) == [2, 8]
         left = [wires[0], wires[8], *wires[16:]]
-        assert [each.told for each in left] == [[0, 1, 2]] * 10
+        assert [each.told for each in left] == [[-1, 0, 1, 2]] * 10
 
 
 async def test_much_at_once_is_given_to_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,4 +159,104 @@ async def test_much_at_once_is_given_to_each_by_itself(monkeypatch: pytest.Monke
         await stage.tell(1)
         assert len(first) == 0
         assert sizes(stage) == [3], "and then they are together again"
-        assert [each.told for each in wires] == [[0, 1]] * 3
+        assert [each.told for each in wires] == [[-1, 0, 1]] * 3
+
+
+async def test_one_who_leaves_in_the_middle_is_given_nothing_twice(one_at_a_time: None) -> None:
+    async with together(3) as (stage, wires):
+        stage.publish(1)
+        while not wires[0].told[2:]:
+            await trio.lowlevel.checkpoint()
+        assert not wires[2].told[2:], "it is in the middle"
+        for wire in (wires[0], wires[2]):
+            wire.connection.reply(CommandFailed(message="no", code="internal"))
+        stage.publish(2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert wires[0].told == wires[2].told == [-1, 0, 1, "no", 2]
+        assert wires[1].told == [-1, 0, 1, 2]
+
+
+@pytest.mark.parametrize("much", [False, True])
+async def test_one_who_joins_in_the_middle_finds_the_others_where_it_stands(
+    much: bool, one_at_a_time: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cohort, "_MOST", 8)
+    async with together(2) as (stage, wires):
+        late = [await stage.come() for _ in range(2)]
+        stage.publish(1)
+        while not wires[0].told[2:]:
+            await trio.lowlevel.checkpoint()
+        if much:
+            monkeypatch.setattr(viewers, "_MOST_TOGETHER", 1)
+        stage.publish(2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sizes(stage) == [4]
+        monkeypatch.undo()
+        await stage.tell(3)
+        await stage.tell(4)
+        assert [each.told for each in wires] == [[-1, 0, 1, 2, 3, 4]] * 2
+        assert [each.told for each in late] == [[1, 2, 3, 4]] * 2
+
+
+async def test_nothing_is_left_of_those_who_have_gone() -> None:
+    async with together(3) as (stage, wires):
+        for wire in wires:
+            stage.session.detach(wire.connection)
+        last = await stage.come(Pulled)
+        await stage.tell(1)
+        assert last.told == [1]
+        assert [each.form for each in stage.session._viewers._cohorts] == [last.connection.form]
+
+
+@pytest.mark.parametrize("how", ["framing", "lending"])
+async def test_a_transport_that_makes_a_mistake_is_closed_and_no_other(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("a mistake")
+
+    async with together(2) as (stage, wires):
+        mistaken = Pulled(stage.nursery)
+        wires.append(await stage.come(lambda _: mistaken))
+        await stage.tell(1)
+        assert sizes(stage) == [2, 1]
+        connection = mistaken.connection
+        if how == "framing":
+            home(mistaken).form = connection.form = (fail, None)  # type: ignore[union-attr]
+        else:
+            connection.leave_cohort()
+            mistaken.lend = fail  # type: ignore[method-assign,assignment]
+        with caplog.at_level(logging.CRITICAL, logger="trio_agent_rt.realtime.fanout.viewers"):
+            await stage.tell(2)
+        await stage.tell(3)
+        assert connection.closing == (CloseCode.INTERNAL_ERROR, "internal error")
+        assert [each.told for each in wires[:2]] == [[-1, 0, 1, 2, 3]] * 2
+
+
+async def test_ctrl_c_waits_while_a_viewer_is_given_something() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    class Noting(Pushed):
+        def _take(self, data: bytes) -> int:
+            seen.append(("write", trio.lowlevel.currently_ki_protected()))
+            return super()._take(data)
+
+        def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+            seen.append(("lend", trio.lowlevel.currently_ki_protected()))
+            return super().lend(on_recall)
+
+        def _wake(self) -> None:
+            seen.append(("wake", trio.lowlevel.currently_ki_protected()))
+            super()._wake()
+
+    async with staged() as stage:
+        wire = await stage.come(Noting)
+        assert not trio.lowlevel.currently_ki_protected()
+        await trio.testing.wait_all_tasks_blocked()
+        seen.clear()
+        for _ in range(2):
+            stage.publish(1)
+            stage.session._viewers.spill()
+        wire.connection.reply(CommandFailed(message="no", code="internal"))
+        assert [each for each, _ in seen] == ["write", "lend", "write", "wake"]
+        assert all(protected for _, protected in seen)

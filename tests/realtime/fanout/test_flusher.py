@@ -16,12 +16,6 @@ from trio_agent_rt.protocol import CloseCode, CommandFailed, CustomEvent
 from trio_agent_rt.realtime.fanout import flusher
 
 
-@pytest.fixture
-def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others have their turn after each viewer."""
-    monkeypatch.setattr(flusher, "_WRITES_AT_ONCE", 1)
-
-
 @pytest.mark.parametrize("kind", [Pushed, Pulled])
 async def test_all_that_was_published_in_a_pass_is_written_in_one_go(
     kind: Callable[[trio.Nursery], Wire],

@@ -79,6 +79,7 @@ class Viewers:
         connection.number = self._outbox.end
         self._connections[connection] = self._alone[connection] = None
 
+    @trio.lowlevel.enable_ki_protection
     def remove(self, connection: Connection) -> None:
         """It has gone; what it was not given is not for it any more."""
         connection.leave_cohort()
@@ -160,22 +161,36 @@ class Viewers:
     @trio.lowlevel.enable_ki_protection
     def _give_cohort(self, cohort: Cohort) -> int:
         """Give a cohort what it has not got yet; gives what that has cost."""
-        if cohort.number >= self._outbox.end:
+        if not cohort or cohort.number >= self._outbox.end:
             return 0
         batch = self._outbox.after(cohort.number)
-        if batch.size > _MOST_TOGETHER:
+        data = b"" if batch.size > _MOST_TOGETHER else self._framed(batch, cohort)
+        if not data:
             cohort.dissolve()
             return 0
         cost = len(cohort) * _cost(batch)
-        for connection, taken in cohort.write(batch.to_bytes(cohort.form)):
+        for connection, taken in cohort.write(data):
             connection.leave_cohort()
             self._give(connection, batch, taken)
         cohort.advance(batch)
         return cost
 
+    @staticmethod
+    def _framed(batch: Batch, cohort: Cohort) -> bytes:
+        """What a cohort is written; nothing if that cannot be made: each is told so by itself."""
+        try:
+            return batch.to_bytes(cohort.form)
+        except Exception:
+            return b""
+
+    @trio.lowlevel.enable_ki_protection
     def _settle(self, connection: Connection) -> int:
         """Have it in a cohort if it keeps up; gives what that has cost."""
-        write = connection.lend()
+        try:
+            write = connection.lend()
+        except Exception as mistake:
+            self._close(connection, mistake)
+            return 0
         if write is None:
             return 0
         cost = 0
@@ -190,14 +205,20 @@ class Viewers:
         cohort.add(connection, write)
         return cost
 
+    @trio.lowlevel.enable_ki_protection
     def _give(self, connection: Connection, batch: Batch, taken: int | None = None) -> None:
         connection.number = batch.end
         try:
             connection.take(batch, taken)
-        except Exception:
-            # A transport's mistake is nobody else's.
-            _log.exception("%r: closed: what it should be given it could not take", connection)
-            connection.close(CloseCode.INTERNAL_ERROR, "internal error", flush=False)
+        except Exception as mistake:
+            self._close(connection, mistake)
+
+    @staticmethod
+    def _close(connection: Connection, mistake: Exception) -> None:
+        """A transport's mistake is nobody else's."""
+        what = "%r: closed: what it should be given it could not take"
+        _log.error(what, connection, exc_info=mistake)
+        connection.close(CloseCode.INTERNAL_ERROR, "internal error", flush=False)
 
 
 def _cost(batch: Batch) -> int:

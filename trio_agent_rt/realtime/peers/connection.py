@@ -148,6 +148,7 @@ class Connection:
         """Have it closed because its principal's time is over."""
         self.close(CloseCode.NOT_AUTHORISED, "the authorisation has expired", flush=False)
 
+    @trio.lowlevel.enable_ki_protection
     def close(self, code: CloseCode, reason: str = "", *, flush: bool = True) -> None:
         """Ask the transport to close it. Never waits; asking again changes nothing.
 
@@ -318,6 +319,7 @@ class Connection:
         self._backlog.extend(backlog)
         self.last = last
 
+    @trio.lowlevel.enable_ki_protection
     def reply(self, event: Event) -> None:
         """Queue something for this viewer alone, after all that was published before."""
         self._session.bring(self)
@@ -357,6 +359,7 @@ class Connection:
         self._idle = False
         self.leave_cohort()
 
+    @trio.lowlevel.enable_ki_protection
     def offer(self, item: Encoded) -> None:
         """Queue a message; a viewer that holds back too much is closed instead."""
         if self._closing is not None:
