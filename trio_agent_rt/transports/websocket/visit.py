@@ -12,16 +12,18 @@ Everything up to `parted` happens inside one cancel scope, which has the handsha
 deadline until the peer is let in. Whatever ends the connection (the peer, a deadline,
 a decision of ours) cancels that scope; `parted` then says the last words that are owed.
 
-One Trio task reads, and that is all there is while the peer keeps up; another one writes
-what cannot be written at once, and is gone when that is done.
+One Trio task reads, and that is all there is while the peer keeps up and says nothing; a
+`WebSocketEngine` is made when it does, and another Trio task writes what cannot be written
+at once, and is gone when that is done.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -34,7 +36,8 @@ from ..admission import Admission, Admitted, report
 from ..listeners import is_loopback
 from ..request import Head, Request, http_response, read_request
 from ..visitors import endpoints_of
-from .engine import WebSocketEngine
+from .engine import RECEIVE_BYTES, WebSocketEngine, is_pong
+from .errands import Errands
 from .handshake import Handshake
 from .pulse import Pulse
 from .stream import WebSocketStream
@@ -65,6 +68,31 @@ class Visit:
         on_admitted: called once when the peer is let in.
     """
 
+    __slots__ = (
+        "_admission",
+        "_connection",
+        "_cut",
+        "_engine",
+        "_errands",
+        "_goodbye",
+        "_handshake",
+        "_life",
+        "_limits",
+        "_local",
+        "_nursery",
+        "_on_admitted",
+        "_parting",
+        "_path",
+        "_pulse",
+        "_realtime",
+        "_refusal",
+        "_remote",
+        "_ssl_context",
+        "_stream",
+        "_transport",
+        "_writes",
+    )
+
     def __init__(
         self,
         realtime: RealtimeAgent,
@@ -86,14 +114,17 @@ class Visit:
         self._on_admitted = on_admitted
         self._remote, self._local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for a close frame.
-        self._whole = trio.CancelScope(shield=True)
         deadline = trio.current_time() + self._limits.handshake_timeout
-        self._life = trio.CancelScope(deadline=deadline)
+        self._life = trio.CancelScope(deadline=deadline, shield=True)
+        self._parting: trio.CancelScope | None = None
+        self._cut = False
         self._handshake: Handshake | None = None
         self._stream: WebSocketStream | None = None
         self._engine: WebSocketEngine | None = None
         self._connection: Connection | None = None
+        # Where errands are run while it is served.
         self._nursery: trio.Nursery | None = None
+        self._errands: Errands | None = None
         self._writes = False
         self._refusal: ConnectionRejected | None = None
         self._goodbye: tuple[CloseCode, str] | None = None
@@ -116,22 +147,24 @@ class Visit:
 
     def cut(self) -> None:
         """End it at once, without a word."""
-        self._whole.cancel()
+        self._cut = True
+        self._life.cancel()
+        if self._parting is not None:
+            self._parting.cancel()
 
     async def attend(self) -> None:
         """Serve the peer until it is gone. Raises nothing that is the peer's fault."""
-        with self._whole:
+        with self._life:
+            context = self._ssl_context
             try:
-                with self._life:
-                    await self._speak_websocket(await self._secured())
+                secured = self._transport if context is None else await self._secured(context)
             except trio.BrokenResourceError as broken:
                 _log.debug("%s: no TLS handshake: %s", self, broken)
-            await self._part()
+            else:
+                await self._speak_websocket(secured)
+        await self._part()
 
-    async def _secured(self) -> trio.abc.Stream:
-        context = self._ssl_context
-        if context is None:
-            return self._transport
+    async def _secured(self, context: ssl.SSLContext) -> trio.abc.Stream:
         secured = trio.SSLStream(self._transport, context, server_side=True, https_compatible=True)
         await secured.do_handshake()
         return secured
@@ -170,34 +203,43 @@ class Visit:
         # As long as it is open, neither a parser nor what it was asked with is kept.
         answer, early = handshake.answer(asked), handshake.early
         del asked, handshake
-        attaching = self._realtime.connect(
-            framing=Writing(
-                Encoded.websocket,
-                stream.write_now,
-                wake=self._wake,
-                on_closing=self._note_closing,
-            ),
-            principal=admitted.principal,
-            session_id=admitted.session_id,
-            create=admitted.chosen,
-            last_position=admitted.last_position,
-        )
+        await trio.lowlevel.checkpoint_if_cancelled()
         try:
-            async with attaching as connection:
-                self._connection = connection
-                try:
-                    await self._serve(stream, connection, answer, early)
-                finally:
-                    self._note_how_it_ended(stream, connection)
+            connection = self._attach(stream, admitted)
         except ShuttingDown:
             self._refuse(_shutting_down())
+            return
         except UnknownSession as unknown:
             self._say_goodbye(CloseCode.SESSION_UNKNOWN, str(unknown))
             await stream.open(answer)
+            return
         except TooManyConnections as full:
             _log.warning("%s: refused: %s", self, full)
             self._say_goodbye(CloseCode.TRY_AGAIN_LATER, str(full))
             await stream.open(answer)
+            return
+        del admitted
+        try:
+            await self._serve(stream, connection, answer, early)
+        finally:
+            self._note_how_it_ended(stream, connection)
+            self._realtime.detach(connection)
+
+    def _attach(self, stream: WebSocketStream, admitted: Admitted) -> Connection:
+        writing = Writing(
+            Encoded.websocket,
+            stream.write_now,
+            wake=self._wake,
+            on_closing=self._note_closing,
+        )
+        connection = self._connection = self._realtime.attach(
+            writing,
+            admitted.principal,
+            admitted.session_id,
+            admitted.last_position,
+            create=admitted.chosen,
+        )
+        return connection
 
     async def _receive_request(self, stream: WebSocketStream, handshake: Handshake) -> Head:
         event: Head | None = None
@@ -255,37 +297,58 @@ class Visit:
         self._on_admitted()
         await stream.open(answer + connection.batch_nowait())
         stream.spend(early)
-        engine = self._engine = WebSocketEngine(
-            stream,
-            early,
-            max_message_bytes=self._limits.max_message_bytes,
-            on_message=self._take,
-            on_pong=lambda: self._pulse.note_sign(self),
-        )
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            stream.pays_back(self._wake)
-            if connection.has_queued or stream.owes:
-                self._wake()
-            else:
-                connection.batch_nowait()  # from now on it may be written to
-            if connection.principal.expires_at is not None:
-                nursery.start_soon(connection.wait_closing)
-            self._pulse.add(self)
-            try:
-                await self._read(engine)
-            finally:
-                self._pulse.remove(self)
-                self._nursery = None
-            nursery.cancel_scope.cancel()
-
-    async def _read(self, engine: WebSocketEngine) -> None:
+        self._nursery = trio.lowlevel.current_task().parent_nursery
+        stream.pays_back(self._wake)
+        if connection.has_queued or stream.owes:
+            self._wake()
+        else:
+            connection.batch_nowait()  # from now on it may be written to
+        if connection.principal.expires_at is not None:
+            self._send_out(connection.wait_closing)
+        self._pulse.add(self)
         try:
+            await self._read(stream, early)
+        finally:
+            self._pulse.remove(self)
+            self._nursery = None
+            if self._errands is not None:
+                await self._errands.end()
+
+    async def _read(self, stream: WebSocketStream, data: bytes | bytearray) -> None:
+        # Who only watches sends pongs, and needs no engine for them.
+        while not data or is_pong(data):
+            if data:
+                self._note_pong()
+            try:
+                data = await stream.receive_some(RECEIVE_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            if not data:
+                return
+        try:
+            engine = self._engine = WebSocketEngine(
+                stream,
+                bytes(data),
+                max_message_bytes=self._limits.max_message_bytes,
+                on_message=self._take,
+                on_pong=self._note_pong,
+            )
+            del data
             await engine.run()
         except Exception as wrong:
             # Of some errors the text is what was sent, which can be a token.
             _log.debug("%s: sent what cannot be read: %s", self, type(wrong).__name__)
             self._say_goodbye(CloseCode.PROTOCOL_VIOLATED, "this cannot be read")
+
+    def _note_pong(self) -> None:
+        self._pulse.note_sign(self)
+
+    def _send_out(self, errand: Callable[[], Awaitable[None]]) -> None:
+        """Have that done beside the reading, as long as it is served."""
+        assert self._nursery is not None
+        if self._errands is None:
+            self._errands = Errands(self._nursery, self._fail)
+        self._errands.start(errand)
 
     def _take(self, message: str | None, too_long: bool) -> None:
         connection = self._connection
@@ -303,10 +366,10 @@ class Visit:
 
     def _wake(self) -> None:
         """Something is to be written that could not be at once, unless the peer has left."""
-        stream, connection, nursery = self._stream, self._connection, self._nursery
-        if stream and connection and nursery and not self._writes:
+        stream, connection = self._stream, self._connection
+        if stream and connection and self._nursery and not self._writes:
             self._writes = True
-            nursery.start_soon(self._write, stream, connection)
+            self._send_out(functools.partial(self._write, stream, connection))
 
     async def _write(self, stream: WebSocketStream, connection: Connection) -> None:
         """Write what is owed, and all that is queued."""
@@ -331,13 +394,12 @@ class Visit:
 
     def ping(self) -> bool:
         """Ask the peer whether it is still there; see `Pulse`."""
-        stream, nursery = self._stream, self._nursery
+        stream = self._stream
         assert stream is not None
-        assert nursery is not None
         if stream.busy:
             return False  # what is being written has a deadline, and tells as much
         if not stream.write_now(_PING):
-            nursery.start_soon(self._send_ping, stream)
+            self._send_out(functools.partial(self._send_ping, stream))
         return True
 
     async def _send_ping(self, stream: WebSocketStream) -> None:
@@ -371,7 +433,10 @@ class Visit:
         if stream is None:
             await trio.aclose_forcefully(self._transport)
             return
-        await stream.finish(self._last_words(stream), within=self._limits.close_timeout)
+        with trio.CancelScope(shield=True) as self._parting:
+            if self._cut:
+                self._parting.cancel()
+            await stream.finish(self._last_words(stream), within=self._limits.close_timeout)
 
     def _last_words(self, stream: WebSocketStream) -> bytes:
         if stream.opened:
