@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import ipaddress
 import math
 import os
@@ -118,6 +119,7 @@ def close_all(listeners: list[trio.SocketListener]) -> None:
         each.socket.close()
 
 
+@functools.lru_cache(maxsize=64)  # addresses of this machine, asked of every connection
 def is_loopback(host: str) -> bool:
     """Whether a numeric address is one that only this machine can reach."""
     try:

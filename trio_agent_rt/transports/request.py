@@ -6,7 +6,7 @@ import http
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar, overload
 
 import h11
 from attrs import Factory, field, frozen
@@ -32,6 +32,9 @@ TOKEN_SYNTAX = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 """What a bearer token can be (RFC 6750, 2.1)."""
 
 
+T = TypeVar("T")
+
+
 class Headers(Mapping[str, str]):
     """Request headers: names in any case, several of one name joined by a comma.
 
@@ -49,8 +52,21 @@ class Headers(Mapping[str, str]):
             between = "; " if key == "cookie" else ", "
             self._values[key] = value if held is None else f"{held}{between}{value}"
 
+    @classmethod
+    def of(cls, head: Head) -> Headers:
+        """Those of the head of a request."""
+        return cls((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
+
+    @overload
+    def get(self, key: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, key: str, default: str | T, /) -> str | T: ...
+    def get(self, key: str, default: object = None, /) -> object:
+        """That of this name, or `default`."""
+        return self._values.get(key.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -73,7 +89,8 @@ def _to_headers(given: Mapping[str, str]) -> Headers:
 
 def _cookies_of(asked: Request) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for pair in asked.headers.get("cookie", "").split(";"):
+    given = asked.headers.get("cookie")
+    for pair in given.split(";") if given else ():
         name, separator, value = pair.partition("=")
         if separator:
             value = value.strip()
@@ -163,34 +180,45 @@ class Head(Protocol):
 
 
 def read_request(
-    event: Head, *, remote_host: str = "", remote_port: int = 0, secure: bool = False
+    event: Head,
+    *,
+    headers: Headers | None = None,
+    remote_host: str = "",
+    remote_port: int = 0,
+    secure: bool = False,
 ) -> Request:
     """A request whose head has been read.
+
+    Args:
+        headers: those of the head, where somebody has made them already.
 
     Raises:
         ConnectionRejected: (400) when its target cannot be read.
     """
     path, _, query = event.target.decode("ascii").partition("?")
-    fields: list[tuple[str, str]] = []
-    if query:
-        try:
-            fields = urllib.parse.parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
-        except ValueError:
-            raise ConnectionRejected(400, "This is not an HTTP request.") from None
-    headers = Headers(
-        (name.decode("ascii"), value.decode("latin-1")) for name, value in event.headers
-    )
-    proposed = headers.get("sec-websocket-protocol", "").split(",")
+    if headers is None:
+        headers = Headers.of(event)
+    proposed = headers.get("sec-websocket-protocol")
     return Request(
         path=urllib.parse.unquote(path, errors="replace"),
         method=event.method.decode("ascii"),
-        query=dict(fields),
+        query=_query_of(query) if query else {},
         headers=headers,
         remote_host=remote_host,
         remote_port=remote_port,
         secure=secure,
-        subprotocols=tuple(name.strip() for name in proposed if name.strip()),
+        subprotocols=tuple(name.strip() for name in proposed.split(",") if name.strip())
+        if proposed
+        else (),
     )
+
+
+def _query_of(text: str) -> dict[str, str]:
+    try:
+        fields = urllib.parse.parse_qsl(text, keep_blank_values=True, max_num_fields=1000)
+    except ValueError:
+        raise ConnectionRejected(400, "This is not an HTTP request.") from None
+    return dict(fields)
 
 
 def http_response(rejected: ConnectionRejected) -> bytes:

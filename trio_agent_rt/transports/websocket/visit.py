@@ -34,7 +34,7 @@ from ...protocol import CloseCode, websocket_close_frame
 from ...realtime import Writing
 from ..admission import Admission, Admitted, report
 from ..listeners import is_loopback
-from ..request import Head, Request, http_response, read_request
+from ..request import Head, Headers, Request, http_response, read_request
 from ..visitors import endpoints_of
 from .engine import RECEIVE_BYTES, WebSocketEngine, is_pong
 from .errands import Errands
@@ -192,7 +192,8 @@ class Visit:
     async def _welcome(self, stream: WebSocketStream) -> None:
         handshake = self._handshake = Handshake()
         try:
-            asked = self._read_request(await self._receive_request(stream, handshake))
+            head = await self._receive_request(stream, handshake)
+            asked = self._read_request(head, handshake.headers)
             self._refusal = _UNDECIDED
             admitted = await self._admit(stream, handshake, asked)
         except ConnectionRejected as rejected:
@@ -202,7 +203,7 @@ class Visit:
             return
         # As long as it is open, neither a parser nor what it was asked with is kept.
         answer, early = handshake.answer(asked), handshake.early
-        del asked, handshake
+        del head, asked, handshake
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             connection = self._attach(stream, admitted)
@@ -247,10 +248,11 @@ class Visit:
             event = handshake.receive(await stream.receive_some())
         return event
 
-    def _read_request(self, event: Head) -> Request:
+    def _read_request(self, head: Head, headers: Headers) -> Request:
         host, port = self._remote
         asked = read_request(
-            event,
+            head,
+            headers=headers,
             remote_host=host,
             remote_port=port,
             secure=self._ssl_context is not None,
@@ -296,7 +298,8 @@ class Visit:
         self._life.deadline = math.inf
         self._on_admitted()
         await stream.open(answer + connection.batch_nowait())
-        stream.spend(early)
+        if early:
+            stream.spend(early)
         self._nursery = trio.lowlevel.current_task().parent_nursery
         stream.pays_back(self._wake)
         if connection.has_queued or stream.owes:
