@@ -169,7 +169,7 @@ def _ask_for_websocket(headers: Headers) -> bool:
         and headers.get("host", "").isascii()
         and headers.get("sec-websocket-protocol", "").isascii()
         and headers.get("content-length", "0") == "0"
-        and "transfer-encoding" not in headers
+        and headers.get("transfer-encoding") is None
     )
 
 
