@@ -21,6 +21,8 @@ from trio_websocket import WebSocketConnection
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, Event, Pong, TextMessage
 
+from ...protocol import CloseCode
+
 __all__ = ["RECEIVE_BYTES", "WebSocketEngine", "is_pong"]
 
 # What is received is parsed in one go, some 10 µs a frame, while everybody else waits: this
@@ -29,6 +31,7 @@ RECEIVE_BYTES = 2048
 """At once, of a peer that was let in."""
 
 
+_PROTOCOL_ERROR = 1002  # RFC 6455, 7.4.1
 _EMPTY_PONG = bytes((0x8A, 0x80))
 _EMPTY_PONG_BYTES = 6
 
@@ -119,6 +122,16 @@ class WebSocketEngine(WebSocketConnection):
         self._on_pong = on_pong
         self._parts: list[str] = []
         self._size = 0
+
+    @property
+    def objection(self) -> tuple[CloseCode, str] | None:
+        """What is to be said of the peer, where it has closed because that broke the rules."""
+        closed = self.closed
+        if closed is not None and closed.code == CloseCode.INVALID_DATA:
+            return CloseCode.INVALID_DATA, closed.reason or ""
+        if closed is not None and closed.code == _PROTOCOL_ERROR:
+            return CloseCode.PROTOCOL_VIOLATED, closed.reason or ""
+        return None
 
     async def run(self) -> None:
         """Read until the peer or somebody else has closed the connection.

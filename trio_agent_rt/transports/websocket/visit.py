@@ -33,12 +33,10 @@ from ...events import Encoded
 from ...protocol import CloseCode, websocket_close_frame
 from ...realtime import Writing
 from ..admission import Admission, Admitted, report
-from ..listeners import is_loopback
-from ..request import Head, Headers, Request, http_response, read_request
 from ..visitors import endpoints_of
 from .engine import RECEIVE_BYTES, WebSocketEngine, is_pong
 from .errands import Errands
-from .handshake import Handshake
+from .opening import SHUTTING_DOWN, Entrance
 from .pulse import Pulse
 from .stream import WebSocketStream
 
@@ -50,10 +48,6 @@ __all__ = ["Visit"]
 _log = logging.getLogger(__name__)
 
 _PING = bytes((0x89, 0))
-
-_NOT_WHOLE = ConnectionRejected(400, "This is not a whole HTTP request.")
-_TOO_LATE = ConnectionRejected(408, "The handshake took too long.")
-_UNDECIDED = ConnectionRejected(503, "The server did not decide in time.", {"Retry-After": "1"})
 
 
 class Visit:
@@ -69,23 +63,19 @@ class Visit:
     """
 
     __slots__ = (
-        "_admission",
         "_connection",
         "_cut",
         "_engine",
+        "_entrance",
         "_errands",
         "_goodbye",
-        "_handshake",
         "_life",
         "_limits",
-        "_local",
         "_nursery",
         "_on_admitted",
         "_parting",
-        "_path",
         "_pulse",
         "_realtime",
-        "_refusal",
         "_remote",
         "_ssl_context",
         "_stream",
@@ -106,19 +96,23 @@ class Visit:
     ) -> None:
         self._realtime = realtime
         self._limits = realtime.limits
-        self._admission = admission
-        self._path = path
         self._ssl_context = ssl_context
         self._transport = transport
         self._pulse = pulse
         self._on_admitted = on_admitted
-        self._remote, self._local = endpoints_of(transport)
+        self._remote, local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for a close frame.
         deadline = trio.current_time() + self._limits.handshake_timeout
         self._life = trio.CancelScope(deadline=deadline, shield=True)
         self._parting: trio.CancelScope | None = None
         self._cut = False
-        self._handshake: Handshake | None = None
+        self._entrance: Entrance | None = Entrance(
+            admission,
+            path=path,
+            secure=ssl_context is not None,
+            remote=self._remote,
+            local=local,
+        )
         self._stream: WebSocketStream | None = None
         self._engine: WebSocketEngine | None = None
         self._connection: Connection | None = None
@@ -126,7 +120,6 @@ class Visit:
         self._nursery: trio.Nursery | None = None
         self._errands: Errands | None = None
         self._writes = False
-        self._refusal: ConnectionRejected | None = None
         self._goodbye: tuple[CloseCode, str] | None = None
 
     def __str__(self) -> str:
@@ -142,7 +135,7 @@ class Visit:
         if self._connection is not None:
             self._connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
         elif self._stream is None or not self._stream.opened:
-            self._refuse(_shutting_down())
+            self._refuse(SHUTTING_DOWN)
             self._life.cancel()
 
     def cut(self) -> None:
@@ -190,25 +183,20 @@ class Visit:
         self._life.cancel()
 
     async def _welcome(self, stream: WebSocketStream) -> None:
-        handshake = self._handshake = Handshake()
+        entrance = self._entrance
+        assert entrance is not None
         try:
-            head = await self._receive_request(stream, handshake)
-            asked = self._read_request(head, handshake.headers)
-            self._refusal = _UNDECIDED
-            admitted = await self._admit(stream, handshake, asked)
+            admitted, answer, early = await entrance.let_in(stream, self._life)
         except ConnectionRejected as rejected:
-            self._refuse(rejected)
-            if handshake.begun:
+            if entrance.begun:
                 _log.info("%s: refused: %s", self, rejected)
             return
-        # As long as it is open, neither a parser nor what it was asked with is kept.
-        answer, early = handshake.answer(asked), handshake.early
-        del head, asked, handshake
+        del entrance  # as long as it is open, nothing of this is kept
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             connection = self._attach(stream, admitted)
         except ShuttingDown:
-            self._refuse(_shutting_down())
+            self._refuse(SHUTTING_DOWN)
             return
         except UnknownSession as unknown:
             self._say_goodbye(CloseCode.SESSION_UNKNOWN, str(unknown))
@@ -242,59 +230,10 @@ class Visit:
         )
         return connection
 
-    async def _receive_request(self, stream: WebSocketStream, handshake: Handshake) -> Head:
-        event: Head | None = None
-        while event is None:
-            event = handshake.receive(await stream.receive_some())
-        return event
-
-    def _read_request(self, head: Head, headers: Headers) -> Request:
-        host, port = self._remote
-        asked = read_request(
-            head,
-            headers=headers,
-            remote_host=host,
-            remote_port=port,
-            secure=self._ssl_context is not None,
-        )
-        if asked.path != self._path:
-            raise ConnectionRejected(404, f"There is nothing here; try {self._path}")
-        return asked
-
-    async def _admit(
-        self, stream: WebSocketStream, handshake: Handshake, asked: Request
-    ) -> Admitted:
-        loopback = is_loopback(self._local[0])
-        if self._admission.authenticate is None:
-            return await self._admission.admit(asked, loopback=loopback)
-        found: Admitted | ConnectionRejected | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_meanwhile, stream, handshake)
-            try:
-                found = await self._admission.admit(asked, loopback=loopback)
-            except ConnectionRejected as rejected:
-                found = rejected
-            nursery.cancel_scope.cancel()
-        assert found is not None
-        if isinstance(found, ConnectionRejected):
-            raise found
-        return found
-
-    async def _watch_meanwhile(self, stream: WebSocketStream, handshake: Handshake) -> None:
-        """Notice when the peer leaves while somebody decides about it."""
-        try:
-            while data := await stream.receive_some():
-                handshake.receive_early(data)
-        except ConnectionRejected as rejected:
-            self._refuse(rejected)
-        except trio.BrokenResourceError:
-            pass
-        self._life.cancel()
-
     async def _serve(
         self, stream: WebSocketStream, connection: Connection, answer: bytes, early: bytes
     ) -> None:
-        self._handshake = None
+        self._entrance = None
         self._life.deadline = math.inf
         self._on_admitted()
         await stream.open(answer + connection.batch_nowait())
@@ -425,7 +364,8 @@ class Visit:
             self._say_goodbye(*connection.closing)
 
     def _refuse(self, rejected: ConnectionRejected) -> None:
-        self._refusal = rejected
+        if self._entrance is not None:
+            self._entrance.refusal = rejected
 
     def _say_goodbye(self, code: CloseCode, reason: str) -> None:
         if self._goodbye is None:
@@ -445,10 +385,9 @@ class Visit:
         if stream.opened:
             goodbye = self._farewell(stream)
             return b"" if goodbye is None else websocket_close_frame(*goodbye)
-        if self._handshake is None or not self._handshake.begun:
+        if self._entrance is None:
             return b""
-        too_late = self._life.deadline <= trio.current_time()
-        return http_response(self._refusal or (_TOO_LATE if too_late else _NOT_WHOLE))
+        return self._entrance.last_words(too_late=self._life.deadline <= trio.current_time())
 
     def _farewell(self, stream: WebSocketStream) -> tuple[CloseCode, str] | None:
         """The close frame that is owed, if none was sent yet."""
@@ -456,13 +395,4 @@ class Visit:
             return self._goodbye
         if stream.flooded:
             return CloseCode.PROTOCOL_VIOLATED, "too many frames"
-        closed = self._engine.closed if self._engine is not None else None
-        if closed is not None and closed.code == CloseCode.INVALID_DATA:
-            return CloseCode.INVALID_DATA, closed.reason or ""
-        if closed is not None and closed.code == 1002:
-            return CloseCode.PROTOCOL_VIOLATED, closed.reason or ""
-        return None
-
-
-def _shutting_down() -> ConnectionRejected:
-    return ConnectionRejected(503, "The server is shutting down.", {"Retry-After": "1"})
+        return self._engine.objection if self._engine is not None else None

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import h11
 from wsproto.utilities import generate_accept_token
 
-from ...errors import ConnectionRejected
-from ..request import SUBPROTOCOL, Head, Headers, Request
+from ....errors import ConnectionRejected
+from ...request import SUBPROTOCOL, Head, Headers, Request
 
 __all__ = ["MAX_HEAD_BYTES", "Handshake"]
 
