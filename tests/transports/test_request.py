@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 import h11
 import pytest
 from hypothesis import given
@@ -189,3 +191,21 @@ def test_a_refusal_is_one_valid_response_or_none(
 def test_a_header_that_would_begin_another_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="cannot be sent"):
         http_response(ConnectionRejected(401, "no", headers))
+
+
+@given(st.lists(st.sampled_from(["a=b", "a", "=", "=c", "", "a==b", "a=1;b=2", "%61=%2B", "a=+"])))
+def test_a_query_is_read_as_forms_write_it(pairs: list[str]) -> None:
+    text = "&".join(pairs)
+    asked = read_request(h11.Request(method="GET", target=f"/?{text}", headers=[("Host", "h")]))
+    assert asked.query == dict(urllib.parse.parse_qsl(text, keep_blank_values=True))
+
+
+@pytest.mark.parametrize("pair", ["a=b", "%61=b"])
+def test_a_query_of_too_many_fields_is_refused(pair: str) -> None:
+    def read(count: int) -> None:
+        query = "&".join([pair] * count)
+        read_request(h11.Request(method="GET", target=f"/?{query}", headers=[("Host", "h")]))
+
+    read(1000)
+    with pytest.raises(ConnectionRejected, match="not an HTTP request"):
+        read(1001)

@@ -32,6 +32,8 @@ TOKEN_SYNTAX = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 """What a bearer token can be (RFC 6750, 2.1)."""
 
 
+_MAX_QUERY_FIELDS = 1000
+
 T = TypeVar("T")
 
 
@@ -56,6 +58,13 @@ class Headers(Mapping[str, str]):
     def of(cls, head: Head) -> Headers:
         """Those of the head of a request."""
         return cls((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+
+    @classmethod
+    def of_dict(cls, values: dict[str, str]) -> Headers:
+        """These, which are not looked at: names in lower case. They are not copied."""
+        made = cls()
+        made._values = values
+        return made
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -214,8 +223,18 @@ def read_request(
 
 
 def _query_of(text: str) -> dict[str, str]:
+    if "%" not in text and "+" not in text and text.count("&") < _MAX_QUERY_FIELDS:
+        # As nearly all are: nothing is to be decoded.
+        found: dict[str, str] = {}
+        for pair in text.split("&"):
+            if pair:
+                name, _, value = pair.partition("=")
+                found[name] = value
+        return found
     try:
-        fields = urllib.parse.parse_qsl(text, keep_blank_values=True, max_num_fields=1000)
+        fields = urllib.parse.parse_qsl(
+            text, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS
+        )
     except ValueError:
         raise ConnectionRejected(400, "This is not an HTTP request.") from None
     return dict(fields)

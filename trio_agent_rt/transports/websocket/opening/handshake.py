@@ -26,23 +26,27 @@ headers, and holds without a bound what follows them."""
 _KEY_BYTES = 16
 
 # A GET of HTTP/1.1 whose fields are ASCII, without a blank in front of them, and none of
-# those that say that a body follows (RFC 9112, 3 and 5).
+# those that say that a body follows (RFC 9112, 3 and 5). Each is there once.
 _PLAIN = re.compile(
     rb"GET (?P<target>/[!-~]*) HTTP/1\.1\r\n"
     rb"(?P<fields>(?:(?!content-length:|transfer-encoding:)[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)"
     rb"\r\n",
     re.ASCII | re.IGNORECASE,
 )
-_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
+_FIELD = re.compile(r"([^:\r\n]+):([^\r\n]*)\r\n")
 _MAX_PLAIN_BYTES = 8 * 1024
 _NO_HEADERS = Headers()
 
 
 class _PlainHead(NamedTuple):
     target: bytes
-    headers: list[tuple[bytes, bytes]]
+    text_headers: Headers
     method: bytes = b"GET"
     http_version: bytes = b"1.1"
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(name.encode(), value.encode()) for name, value in self.text_headers.items()]
 
 
 def _plain_head(data: bytes) -> tuple[_PlainHead, int] | None:
@@ -52,12 +56,15 @@ def _plain_head(data: bytes) -> tuple[_PlainHead, int] | None:
     match = _PLAIN.match(data)
     if match is None:
         return None
-    fields = [
-        (name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(match["fields"])
-    ]
-    if [name for name, _ in fields].count(b"host") != 1:
+    fields: dict[str, str] = {}
+    for name, value in _FIELD.findall(match["fields"].decode("ascii")):
+        key = name.lower()
+        if key in fields:
+            return None
+        fields[key] = value.strip(" \t")
+    if "host" not in fields:
         return None
-    return _PlainHead(match["target"], fields), match.end()
+    return _PlainHead(match["target"], Headers.of_dict(fields)), match.end()
 
 
 class Handshake:
@@ -120,7 +127,7 @@ class Handshake:
         self._early += data
 
     def _checked(self, head: _PlainHead | h11.Request) -> Head:
-        headers = Headers.of(head)
+        headers = head.text_headers if isinstance(head, _PlainHead) else Headers.of(head)
         if head.method != b"GET" or head.http_version != b"1.1" or not _ask_for_websocket(headers):
             raise _not_websocket()
         self.headers = headers
