@@ -8,7 +8,7 @@ import trio.testing
 from trio_agent_rt.transports.websocket.errands import Errands
 
 
-async def test_they_are_over_when_they_were_ended_however_long_that_takes(
+async def test_they_are_over_when_their_block_is_left_however_long_that_takes(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ended: list[float] = []
@@ -22,18 +22,16 @@ async def test_they_are_over_when_they_were_ended_however_long_that_takes(
             ended.append(trio.current_time())
 
     async with trio.open_nursery() as nursery:
-        errands = Errands(nursery, [].append)
-        errands.start(tidy)
-        errands.start(tidy)
-        await trio.testing.wait_all_tasks_blocked()
         with trio.CancelScope() as impatient:
-            impatient.cancel()
-            await errands.end()
+            async with Errands(nursery, [].append) as errands:
+                errands.start(tidy)
+                errands.start(tidy)
+                await trio.testing.wait_all_tasks_blocked()
+                impatient.cancel()
         assert ended == [5, 5]
-        await errands.end()  # there are none
 
 
-async def test_they_outlive_a_cancel_of_their_nursery_but_not_their_end() -> None:
+async def test_they_outlive_a_cancel_of_their_nursery_but_not_their_block() -> None:
     lived_on = trio.Event()
 
     async def live_on() -> None:
@@ -42,12 +40,11 @@ async def test_they_outlive_a_cancel_of_their_nursery_but_not_their_end() -> Non
         await trio.sleep_forever()
 
     async with trio.open_nursery() as nursery:
-        errands = Errands(nursery, [].append)
         nursery.cancel_scope.cancel()
-        errands.start(live_on)
         with trio.CancelScope(shield=True), trio.fail_after(20):
-            await lived_on.wait()
-            await errands.end()
+            async with Errands(nursery, [].append) as errands:
+                errands.start(live_on)
+                await lived_on.wait()
 
 
 async def test_a_mistake_is_told_and_costs_nobody_else() -> None:
@@ -57,8 +54,7 @@ async def test_a_mistake_is_told_and_costs_nobody_else() -> None:
     async def fail() -> None:
         raise wrong
 
-    async with trio.open_nursery() as nursery:
-        errands = Errands(nursery, mistakes.append)
+    async with trio.open_nursery() as nursery, Errands(nursery, mistakes.append) as errands:
         errands.start(fail)
         await trio.testing.wait_all_tasks_blocked()
         assert not nursery.cancel_scope.cancel_called

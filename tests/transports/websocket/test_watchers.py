@@ -48,6 +48,7 @@ async def test_who_answers_pings_needs_no_engine_and_stays() -> None:
         (frame(PING), False),
         (b"", False),
     ],
+    ids=["one", "a part", "two", "with a payload", "unmasked", "reserved bit", "a ping", "nothing"],
 )
 def test_only_a_whole_empty_pong_is_taken_for_one(data: bytes, whole: bool) -> None:
     assert is_pong(data) is whole

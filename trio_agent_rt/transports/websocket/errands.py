@@ -8,6 +8,8 @@ the connection was, and it is waited for them as a nursery would.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
 
 import trio
 
@@ -15,10 +17,12 @@ __all__ = ["Errands"]
 
 
 class Errands:
-    """Trio tasks that are over when `end` has returned. No cancel from outside reaches them.
+    """Trio tasks that are cancelled when its `async with` is left, and over when that is done.
+
+    No other cancel reaches them.
 
     Args:
-        nursery: in which to start them; open until `end` has returned.
+        nursery: in which to start them; open until the `async with` is left.
         on_mistake: called with what one of them raises.
     """
 
@@ -27,13 +31,13 @@ class Errands:
     def __init__(self, nursery: trio.Nursery, on_mistake: Callable[[Exception], None]) -> None:
         self._nursery = nursery
         self._on_mistake = on_mistake
-        self._scopes: set[trio.CancelScope] = set()
+        self._scopes: list[trio.CancelScope] = []
         self._gone: trio.Event | None = None
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have it done. Never waits."""
         scope = trio.CancelScope(shield=True)
-        self._scopes.add(scope)
+        self._scopes.append(scope)
         self._nursery.start_soon(self._run, scope, work)
 
     async def _run(self, scope: trio.CancelScope, work: Callable[[], Awaitable[None]]) -> None:
@@ -47,14 +51,18 @@ class Errands:
             if self._gone is not None and not self._scopes:
                 self._gone.set()
 
-    async def end(self) -> None:
-        """Cancel those that are not done, and return when none of them runs any more.
+    async def __aenter__(self) -> Self:
+        return self
 
-        Cancellation: waits all the same; none of them waits for anybody once cancelled.
-        """
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._scopes:
             self._gone = trio.Event()
-            for scope in tuple(self._scopes):
+            for scope in self._scopes:
                 scope.cancel()
             with trio.CancelScope(shield=True):
                 await self._gone.wait()

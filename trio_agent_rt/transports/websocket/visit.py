@@ -23,7 +23,7 @@ import functools
 import logging
 import math
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -71,7 +71,6 @@ class Visit:
         "_goodbye",
         "_life",
         "_limits",
-        "_nursery",
         "_on_admitted",
         "_parting",
         "_pulse",
@@ -116,8 +115,7 @@ class Visit:
         self._stream: WebSocketStream | None = None
         self._engine: WebSocketEngine | None = None
         self._connection: Connection | None = None
-        # Where errands are run while it is served.
-        self._nursery: trio.Nursery | None = None
+        # While it is served.
         self._errands: Errands | None = None
         self._writes = False
         self._goodbye: tuple[CloseCode, str] | None = None
@@ -239,22 +237,23 @@ class Visit:
         await stream.open(answer + connection.batch_nowait())
         if early:
             stream.spend(early)
-        self._nursery = trio.lowlevel.current_task().parent_nursery
-        stream.pays_back(self._wake)
-        if connection.has_queued or stream.owes:
-            self._wake()
-        else:
-            connection.batch_nowait()  # from now on it may be written to
-        if connection.principal.expires_at is not None:
-            self._send_out(connection.wait_closing)
-        self._pulse.add(self)
-        try:
-            await self._read(stream, early)
-        finally:
-            self._pulse.remove(self)
-            self._nursery = None
-            if self._errands is not None:
-                await self._errands.end()
+        nursery = trio.lowlevel.current_task().parent_nursery
+        assert nursery is not None
+        async with Errands(nursery, self._fail) as errands:
+            self._errands = errands
+            stream.pays_back(self._wake)
+            if connection.has_queued or stream.owes:
+                self._wake()
+            else:
+                connection.batch_nowait()  # from now on it may be written to
+            if connection.principal.expires_at is not None:
+                errands.start(connection.wait_closing)
+            self._pulse.add(self)
+            try:
+                await self._read(stream, early)
+            finally:
+                self._pulse.remove(self)
+                self._errands = None
 
     async def _read(self, stream: WebSocketStream, data: bytes | bytearray) -> None:
         # Who only watches sends pongs, and needs no engine for them.
@@ -285,13 +284,6 @@ class Visit:
     def _note_pong(self) -> None:
         self._pulse.note_sign(self)
 
-    def _send_out(self, errand: Callable[[], Awaitable[None]]) -> None:
-        """Have that done beside the reading, as long as it is served."""
-        assert self._nursery is not None
-        if self._errands is None:
-            self._errands = Errands(self._nursery, self._fail)
-        self._errands.start(errand)
-
     def _take(self, message: str | None, too_long: bool) -> None:
         connection = self._connection
         assert connection is not None
@@ -308,10 +300,10 @@ class Visit:
 
     def _wake(self) -> None:
         """Something is to be written that could not be at once, unless the peer has left."""
-        stream, connection = self._stream, self._connection
-        if stream and connection and self._nursery and not self._writes:
+        stream, connection, errands = self._stream, self._connection, self._errands
+        if stream and connection and errands and not self._writes:
             self._writes = True
-            self._send_out(functools.partial(self._write, stream, connection))
+            errands.start(functools.partial(self._write, stream, connection))
 
     async def _write(self, stream: WebSocketStream, connection: Connection) -> None:
         """Write what is owed, and all that is queued."""
@@ -336,12 +328,13 @@ class Visit:
 
     def ping(self) -> bool:
         """Ask the peer whether it is still there; see `Pulse`."""
-        stream = self._stream
+        stream, errands = self._stream, self._errands
         assert stream is not None
+        assert errands is not None
         if stream.busy:
             return False  # what is being written has a deadline, and tells as much
         if not stream.write_now(_PING):
-            self._send_out(functools.partial(self._send_ping, stream))
+            errands.start(functools.partial(self._send_ping, stream))
         return True
 
     async def _send_ping(self, stream: WebSocketStream) -> None:

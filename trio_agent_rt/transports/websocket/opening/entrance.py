@@ -15,9 +15,11 @@ from .handshake import Handshake
 
 __all__ = ["SHUTTING_DOWN", "Entrance", "LetIn"]
 
+SHUTTING_DOWN = ConnectionRejected(503, "The server is shutting down.", {"Retry-After": "1"})
+"""What those are told who come too late."""
+
 _NOT_WHOLE = ConnectionRejected(400, "This is not a whole HTTP request.")
 _TOO_LATE = ConnectionRejected(408, "The handshake took too long.")
-SHUTTING_DOWN = ConnectionRejected(503, "The server is shutting down.", {"Retry-After": "1"})
 _UNDECIDED = ConnectionRejected(503, "The server did not decide in time.", {"Retry-After": "1"})
 
 
