@@ -241,11 +241,12 @@ def _bare_sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:
 
 def _sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:
     """What writes to it without waiting, if anything can."""
-    if isinstance(transport, WritableNow):
-        return transport.send_nowait
+    # Asked first, since it is asked so of every connection: a protocol takes longer to ask.
+    if not isinstance(transport, trio.SocketStream):
+        return transport.send_nowait if isinstance(transport, WritableNow) else None
     # Only Trio's own sockets can be written to without it, and only where a socket is a file
     # descriptor like any other.
-    if not isinstance(transport, trio.SocketStream) or os.name != "posix":
+    if os.name != "posix":
         return None
     raw = transport.socket
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 import h11
 import pytest
 from hypothesis import given
@@ -222,3 +224,21 @@ def test_a_plain_head_is_read_with_where_it_ends() -> None:
 )
 def test_what_is_not_plain_is_left_to_h11(data: bytes) -> None:
     assert plain_head(data) is None
+
+
+@given(st.lists(st.sampled_from(["a=b", "a", "=", "=c", "", "a==b", "a=1;b=2", "%61=%2B", "a=+"])))
+def test_a_query_is_read_as_forms_write_it(pairs: list[str]) -> None:
+    text = "&".join(pairs)
+    asked = read_request(h11.Request(method="GET", target=f"/?{text}", headers=[("Host", "h")]))
+    assert asked.query == dict(urllib.parse.parse_qsl(text, keep_blank_values=True))
+
+
+@pytest.mark.parametrize("pair", ["a=b", "%61=b"])
+def test_a_query_of_too_many_fields_is_refused(pair: str) -> None:
+    def read(count: int) -> None:
+        query = "&".join([pair] * count)
+        read_request(h11.Request(method="GET", target=f"/?{query}", headers=[("Host", "h")]))
+
+    read(1000)
+    with pytest.raises(ConnectionRejected, match="not an HTTP request"):
+        read(1001)

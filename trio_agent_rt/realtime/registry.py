@@ -39,6 +39,7 @@ class SessionRegistry:
         # By session, in the order of their going.
         self._gone: dict[str, OrderedDict[str, None]] = {}
         self._connections: Counter[str] = Counter()
+        self._connected = 0
         # By id and by epoch: whose they were.
         self._ended: OrderedDict[str, Principal | None] = OrderedDict()
 
@@ -171,9 +172,11 @@ class SessionRegistry:
         """A client has a connection."""
         self._clients[client.id] = client
         self._connections[client.principal.id] += 1
+        self._connected += 1
 
     def _went(self, client: Client) -> None:
         """A client has its connection no more; it is known for as long as its session."""
+        self._connected -= 1
         self._connections[client.principal.id] -= 1
         if not self._connections[client.principal.id]:
             del self._connections[client.principal.id]
@@ -218,7 +221,7 @@ class SessionRegistry:
 
     def _check_room(self, principal: Principal) -> None:
         limits = self._limits
-        if self._connections.total() >= limits.max_connections:
+        if self._connected >= limits.max_connections:
             raise TooManyConnections("the server has as many connections as it may")
         if (
             principal != ANONYMOUS

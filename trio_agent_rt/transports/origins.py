@@ -44,6 +44,9 @@ class Judgement:
     """Whether it is a page of another origin than the server's own."""
 
 
+_ITS_OWN = Judgement()
+
+
 class OriginPolicy:
     """Decides by the `Origin` of a request, and by what browsers send instead of one.
 
@@ -82,10 +85,11 @@ class OriginPolicy:
         """
         given = asked.headers.get("origin")
         if given is None:
-            return Judgement(refusal=self._refusal_without(asked, loopback=loopback))
+            refusal = self._refusal_without(asked, loopback=loopback)
+            return _ITS_OWN if refusal is None else Judgement(refusal=refusal)
         origin = _parsed(given)
         if origin is not None and self._is_own(origin, asked, loopback=loopback):
-            return Judgement()
+            return _ITS_OWN
         host = asked.headers.get("host", "")
         if origin in self._allowed:
             # Behind a proxy that speaks TLS for us our own pages have another scheme.

@@ -6,7 +6,7 @@ import http
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar, overload
 
 import h11
 from attrs import Factory, field, frozen
@@ -34,6 +34,11 @@ TOKEN_SYNTAX = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 """What a bearer token can be (RFC 6750, 2.1)."""
 
 
+_MAX_QUERY_FIELDS = 1000
+
+T = TypeVar("T")
+
+
 class Headers(Mapping[str, str]):
     """Request headers: names in any case, several of one name joined by a comma.
 
@@ -51,8 +56,28 @@ class Headers(Mapping[str, str]):
             between = "; " if key == "cookie" else ", "
             self._values[key] = value if held is None else f"{held}{between}{value}"
 
+    @classmethod
+    def of(cls, head: Head) -> Headers:
+        """Those of the head of a request."""
+        return cls((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+
+    @classmethod
+    def of_dict(cls, values: dict[str, str]) -> Headers:
+        """These, which are not looked at: names in lower case. They are not copied."""
+        made = cls()
+        made._values = values
+        return made
+
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
+
+    @overload
+    def get(self, key: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, key: str, default: str | T, /) -> str | T: ...
+    def get(self, key: str, default: object = None, /) -> object:
+        """That of this name, or `default`."""
+        return self._values.get(key.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -75,7 +100,8 @@ def _to_headers(given: Mapping[str, str]) -> Headers:
 
 def _cookies_of(asked: Request) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for pair in asked.headers.get("cookie", "").split(";"):
+    given = asked.headers.get("cookie")
+    for pair in given.split(";") if given else ():
         name, separator, value = pair.partition("=")
         if separator:
             value = value.strip()
@@ -165,7 +191,7 @@ class Head(Protocol):
 
 
 # A GET of HTTP/1.1 whose fields are ASCII, without a blank in front of them, and none of
-# those that say that a body follows (RFC 9112, 3 and 5).
+# those that say that a body follows (RFC 9112, 3 and 5). Each is there once.
 _PLAIN = re.compile(
     rb"GET (?P<target>/[!-~]*) HTTP/1\.1\r\n"
     rb"(?P<fields>"
@@ -173,18 +199,23 @@ _PLAIN = re.compile(
     rb"\r\n",
     re.ASCII,
 )
-_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
+_FIELD = re.compile(r"([^:\r\n]+):([^\r\n]*)\r\n")
 _MAX_PLAIN_BYTES = 8 * 1024
 
 
-@frozen
-class PlainHead:
+class PlainHead(NamedTuple):
     """The head of a request that was read without h11."""
 
     target: bytes
-    headers: list[tuple[bytes, bytes]]
+    text_headers: Headers
+    """What `headers` are, as a request has them."""
     method: bytes = b"GET"
     http_version: bytes = b"1.1"
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Names in lower case."""
+        return [(name.encode(), value.encode()) for name, value in self.text_headers.items()]
 
 
 def plain_head(data: bytes) -> tuple[PlainHead, int] | None:
@@ -197,43 +228,67 @@ def plain_head(data: bytes) -> tuple[PlainHead, int] | None:
     match = _PLAIN.match(data)
     if match is None:
         return None
-    fields = [
-        (name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(match["fields"])
-    ]
-    if sum(name == b"host" for name, _ in fields) != 1:
+    fields: dict[str, str] = {}
+    for name, value in _FIELD.findall(match["fields"].decode("ascii")):
+        key = name.lower()
+        if key in fields:
+            return None
+        fields[key] = value.strip(" \t")
+    if "host" not in fields:
         return None
-    return PlainHead(match["target"], fields), match.end()
+    return PlainHead(match["target"], Headers.of_dict(fields)), match.end()
 
 
 def read_request(
-    event: Head, *, remote_host: str = "", remote_port: int = 0, secure: bool = False
+    event: Head,
+    *,
+    headers: Headers | None = None,
+    remote_host: str = "",
+    remote_port: int = 0,
+    secure: bool = False,
 ) -> Request:
     """A request whose head has been read.
+
+    Args:
+        headers: those of the head, where somebody has made them already.
 
     Raises:
         ConnectionRejected: (400) when its target cannot be read.
     """
     path, _, query = event.target.decode("ascii").partition("?")
-    fields: list[tuple[str, str]] = []
-    if query:
-        try:
-            fields = urllib.parse.parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
-        except ValueError:
-            raise ConnectionRejected(400, "This is not an HTTP request.") from None
-    headers = Headers(
-        (name.decode("ascii"), value.decode("latin-1")) for name, value in event.headers
-    )
-    proposed = headers.get("sec-websocket-protocol", "").split(",")
+    if headers is None:
+        headers = event.text_headers if isinstance(event, PlainHead) else Headers.of(event)
+    proposed = headers.get("sec-websocket-protocol")
     return Request(
         path=urllib.parse.unquote(path, errors="replace"),
         method=event.method.decode("ascii"),
-        query=dict(fields),
+        query=_query_of(query) if query else {},
         headers=headers,
         remote_host=remote_host,
         remote_port=remote_port,
         secure=secure,
-        subprotocols=tuple(name.strip() for name in proposed if name.strip()),
+        subprotocols=tuple(name.strip() for name in proposed.split(",") if name.strip())
+        if proposed
+        else (),
     )
+
+
+def _query_of(text: str) -> dict[str, str]:
+    if "%" not in text and "+" not in text and text.count("&") < _MAX_QUERY_FIELDS:
+        # As nearly all are: nothing is to be decoded.
+        found: dict[str, str] = {}
+        for pair in text.split("&"):
+            if pair:
+                name, _, value = pair.partition("=")
+                found[name] = value
+        return found
+    try:
+        fields = urllib.parse.parse_qsl(
+            text, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS
+        )
+    except ValueError:
+        raise ConnectionRejected(400, "This is not an HTTP request.") from None
+    return dict(fields)
 
 
 def http_response(rejected: ConnectionRejected) -> bytes:

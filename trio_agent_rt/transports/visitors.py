@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 import trio
 
 from ..ungrouping import Ungrouping
+from .listeners import SwiftListener
 
 if TYPE_CHECKING:
     from ..realtime import RealtimeAgent
@@ -106,6 +107,7 @@ class Visitors:
             listeners: for sockets, or for whatever else carries bytes.
             on_listening: called once, when peers are accepted.
         """
+        accepting_from = [SwiftListener.of(each) for each in listeners]
         with Ungrouping():
             async with trio.open_nursery() as visits:
                 visits.start_soon(self._run_beside)
@@ -114,7 +116,7 @@ class Visitors:
                         serve = functools.partial(
                             trio.serve_listeners,
                             self.welcome,
-                            list(listeners),
+                            accepting_from,
                             handler_nursery=visits,
                         )
                         await accepting.start(serve)
@@ -124,7 +126,7 @@ class Visitors:
                 finally:
                     try:
                         with trio.CancelScope(shield=True):
-                            for listener in listeners:
+                            for listener in accepting_from:
                                 await trio.aclose_forcefully(listener)
                             await self.see_out()
                     finally:  # also when Ctrl-C comes here: nothing else ends them

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.transports.websocket.peers import upgrade
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.transports.request import SUBPROTOCOL, Head, read_request
-from trio_agent_rt.transports.websocket.handshake import MAX_HEAD_BYTES, Handshake
+from trio_agent_rt.transports.websocket.opening import MAX_HEAD_BYTES, Handshake
 
 
 def received(*pieces: bytes) -> tuple[Handshake, Head | ConnectionRejected | None]:

@@ -21,11 +21,24 @@ from trio_websocket import WebSocketConnection
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, Event, Pong, TextMessage
 
-__all__ = ["WebSocketEngine"]
+from ...protocol import CloseCode
+
+__all__ = ["RECEIVE_BYTES", "WebSocketEngine", "is_pong"]
 
 # What is received is parsed in one go, some 10 µs a frame, while everybody else waits: this
 # holds 300 of the smallest frames.
-_RECEIVE_BYTES = 2048
+RECEIVE_BYTES = 2048
+"""At once, of a peer that was let in."""
+
+
+_PROTOCOL_ERROR = 1002  # RFC 6455, 7.4.1
+_EMPTY_PONG = bytes((0x8A, 0x80))
+_EMPTY_PONG_BYTES = 6
+
+
+def is_pong(data: bytes | bytearray) -> bool:
+    """Whether that is one whole pong without a payload, and nothing else."""
+    return len(data) == _EMPTY_PONG_BYTES and data.startswith(_EMPTY_PONG)
 
 
 class _Opened(wsproto.WSConnection):
@@ -100,7 +113,7 @@ class WebSocketEngine(WebSocketConnection):
         on_message: Callable[[str | None, bool], None],
         on_pong: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(stream, _Opened(early), receive_buffer_size=_RECEIVE_BYTES)
+        super().__init__(stream, _Opened(early), receive_buffer_size=RECEIVE_BYTES)
         # All that is not needed behind a handshake, with a callback: 2 kB.
         self._send_channel = self._recv_channel = _NO_CHANNEL
         self._connection_proposal = None
@@ -109,6 +122,16 @@ class WebSocketEngine(WebSocketConnection):
         self._on_pong = on_pong
         self._parts: list[str] = []
         self._size = 0
+
+    @property
+    def objection(self) -> tuple[CloseCode, str] | None:
+        """What is to be said of the peer, where it has closed because that broke the rules."""
+        closed = self.closed
+        if closed is not None and closed.code == CloseCode.INVALID_DATA:
+            return CloseCode.INVALID_DATA, closed.reason or ""
+        if closed is not None and closed.code == _PROTOCOL_ERROR:
+            return CloseCode.PROTOCOL_VIOLATED, closed.reason or ""
+        return None
 
     async def run(self) -> None:
         """Read until the peer or somebody else has closed the connection.

@@ -52,7 +52,7 @@ class WebSocketStream(BoundedStream):
         """Whether the peer sent too much that means nothing."""
         self._released = False
         self._close_sent = False
-        self._budget = FrameBudget(trio.current_time())
+        self._budget: FrameBudget | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write `data`, unless the peer was sent a close frame."""
@@ -79,7 +79,10 @@ class WebSocketStream(BoundedStream):
         Raises:
             trio.BrokenResourceError: when that is too much that means nothing.
         """
-        self.flooded = not self._budget.spend(data, trio.current_time())
+        now = trio.current_time()
+        if self._budget is None:  # whoever has sent nothing yet has it whole
+            self._budget = FrameBudget(now)
+        self.flooded = not self._budget.spend(data, now)
         if self.flooded:
             raise trio.BrokenResourceError("the peer sent too much that means nothing")
 

@@ -12,12 +12,14 @@ Everything up to `parted` happens inside one cancel scope, which has the handsha
 deadline until the peer is let in. Whatever ends the connection (the peer, a deadline,
 a decision of ours) cancels that scope; `parted` then says the last words that are owed.
 
-One Trio task reads, and that is all there is while the peer keeps up; another one writes
-what cannot be written at once, and is gone when that is done.
+One Trio task reads, and that is all there is while the peer keeps up and says nothing; a
+`WebSocketEngine` is made when it does, and another Trio task writes what cannot be written
+at once, and is gone when that is done.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import ssl
@@ -31,11 +33,10 @@ from ...events import Encoded
 from ...protocol import CloseCode, websocket_close_frame
 from ...realtime import Writing
 from ..admission import Admission, Admitted, report
-from ..listeners import is_loopback
-from ..request import Head, Request, http_response, read_request
 from ..visitors import endpoints_of
-from .engine import WebSocketEngine
-from .handshake import Handshake
+from .engine import RECEIVE_BYTES, WebSocketEngine, is_pong
+from .errands import Errands
+from .opening import SHUTTING_DOWN, Entrance
 from .pulse import Pulse
 from .stream import WebSocketStream
 
@@ -47,10 +48,6 @@ __all__ = ["Visit"]
 _log = logging.getLogger(__name__)
 
 _PING = bytes((0x89, 0))
-
-_NOT_WHOLE = ConnectionRejected(400, "This is not a whole HTTP request.")
-_TOO_LATE = ConnectionRejected(408, "The handshake took too long.")
-_UNDECIDED = ConnectionRejected(503, "The server did not decide in time.", {"Retry-After": "1"})
 
 
 class Visit:
@@ -65,6 +62,26 @@ class Visit:
         on_admitted: called once when the peer is let in.
     """
 
+    __slots__ = (
+        "_connection",
+        "_cut",
+        "_engine",
+        "_entrance",
+        "_errands",
+        "_goodbye",
+        "_life",
+        "_limits",
+        "_on_admitted",
+        "_parting",
+        "_pulse",
+        "_realtime",
+        "_remote",
+        "_ssl_context",
+        "_stream",
+        "_transport",
+        "_writes",
+    )
+
     def __init__(
         self,
         realtime: RealtimeAgent,
@@ -78,24 +95,29 @@ class Visit:
     ) -> None:
         self._realtime = realtime
         self._limits = realtime.limits
-        self._admission = admission
-        self._path = path
         self._ssl_context = ssl_context
         self._transport = transport
         self._pulse = pulse
         self._on_admitted = on_admitted
-        self._remote, self._local = endpoints_of(transport)
+        self._remote, local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for a close frame.
-        self._whole = trio.CancelScope(shield=True)
         deadline = trio.current_time() + self._limits.handshake_timeout
-        self._life = trio.CancelScope(deadline=deadline)
-        self._handshake: Handshake | None = None
+        self._life = trio.CancelScope(deadline=deadline, shield=True)
+        self._parting: trio.CancelScope | None = None
+        self._cut = False
+        self._entrance: Entrance | None = Entrance(
+            admission,
+            path=path,
+            secure=ssl_context is not None,
+            remote=self._remote,
+            local=local,
+        )
         self._stream: WebSocketStream | None = None
         self._engine: WebSocketEngine | None = None
         self._connection: Connection | None = None
-        self._nursery: trio.Nursery | None = None
+        # While it is served.
+        self._errands: Errands | None = None
         self._writes = False
-        self._refusal: ConnectionRejected | None = None
         self._goodbye: tuple[CloseCode, str] | None = None
 
     def __str__(self) -> str:
@@ -111,27 +133,29 @@ class Visit:
         if self._connection is not None:
             self._connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
         elif self._stream is None or not self._stream.opened:
-            self._refuse(_shutting_down())
+            self._refuse(SHUTTING_DOWN)
             self._life.cancel()
 
     def cut(self) -> None:
         """End it at once, without a word."""
-        self._whole.cancel()
+        self._cut = True
+        self._life.cancel()
+        if self._parting is not None:
+            self._parting.cancel()
 
     async def attend(self) -> None:
         """Serve the peer until it is gone. Raises nothing that is the peer's fault."""
-        with self._whole:
+        with self._life:
+            context = self._ssl_context
             try:
-                with self._life:
-                    await self._speak_websocket(await self._secured())
+                secured = self._transport if context is None else await self._secured(context)
             except trio.BrokenResourceError as broken:
                 _log.debug("%s: no TLS handshake: %s", self, broken)
-            await self._part()
+            else:
+                await self._speak_websocket(secured)
+        await self._part()
 
-    async def _secured(self) -> trio.abc.Stream:
-        context = self._ssl_context
-        if context is None:
-            return self._transport
+    async def _secured(self, context: ssl.SSLContext) -> trio.abc.Stream:
         secured = trio.SSLStream(self._transport, context, server_side=True, https_compatible=True)
         await secured.do_handshake()
         return secured
@@ -157,135 +181,108 @@ class Visit:
         self._life.cancel()
 
     async def _welcome(self, stream: WebSocketStream) -> None:
-        handshake = self._handshake = Handshake()
+        entrance = self._entrance
+        assert entrance is not None
         try:
-            asked = self._read_request(await self._receive_request(stream, handshake))
-            self._refusal = _UNDECIDED
-            admitted = await self._admit(stream, handshake, asked)
+            admitted, answer, early = await entrance.let_in(stream, self._life)
         except ConnectionRejected as rejected:
-            self._refuse(rejected)
-            if handshake.begun:
+            if entrance.begun:
                 _log.info("%s: refused: %s", self, rejected)
             return
-        # As long as it is open, neither a parser nor what it was asked with is kept.
-        answer, early = handshake.answer(asked), handshake.early
-        del asked, handshake
-        attaching = self._realtime.connect(
-            framing=Writing(
-                Encoded.websocket,
-                stream,
-                wake=self._wake,
-                on_closing=self._note_closing,
-            ),
-            principal=admitted.principal,
-            session_id=admitted.session_id,
-            create=admitted.chosen,
-            last_position=admitted.last_position,
-        )
+        del entrance  # as long as it is open, nothing of this is kept
+        await trio.lowlevel.checkpoint_if_cancelled()
         try:
-            async with attaching as connection:
-                self._connection = connection
-                try:
-                    await self._serve(stream, connection, answer, early)
-                finally:
-                    self._note_how_it_ended(stream, connection)
+            connection = self._attach(stream, admitted)
         except ShuttingDown:
-            self._refuse(_shutting_down())
+            self._refuse(SHUTTING_DOWN)
+            return
         except UnknownSession as unknown:
             self._say_goodbye(CloseCode.SESSION_UNKNOWN, str(unknown))
             await stream.open(answer)
+            return
         except TooManyConnections as full:
             _log.warning("%s: refused: %s", self, full)
             self._say_goodbye(CloseCode.TRY_AGAIN_LATER, str(full))
             await stream.open(answer)
-
-    async def _receive_request(self, stream: WebSocketStream, handshake: Handshake) -> Head:
-        event: Head | None = None
-        while event is None:
-            event = handshake.receive(await stream.receive_some())
-        return event
-
-    def _read_request(self, event: Head) -> Request:
-        host, port = self._remote
-        asked = read_request(
-            event,
-            remote_host=host,
-            remote_port=port,
-            secure=self._ssl_context is not None,
-        )
-        if asked.path != self._path:
-            raise ConnectionRejected(404, f"There is nothing here; try {self._path}")
-        return asked
-
-    async def _admit(
-        self, stream: WebSocketStream, handshake: Handshake, asked: Request
-    ) -> Admitted:
-        loopback = is_loopback(self._local[0])
-        if self._admission.authenticate is None:
-            return await self._admission.admit(asked, loopback=loopback)
-        found: Admitted | ConnectionRejected | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_meanwhile, stream, handshake)
-            try:
-                found = await self._admission.admit(asked, loopback=loopback)
-            except ConnectionRejected as rejected:
-                found = rejected
-            nursery.cancel_scope.cancel()
-        assert found is not None
-        if isinstance(found, ConnectionRejected):
-            raise found
-        return found
-
-    async def _watch_meanwhile(self, stream: WebSocketStream, handshake: Handshake) -> None:
-        """Notice when the peer leaves while somebody decides about it."""
+            return
+        del admitted
         try:
-            while data := await stream.receive_some():
-                handshake.receive_early(data)
-        except ConnectionRejected as rejected:
-            self._refuse(rejected)
-        except trio.BrokenResourceError:
-            pass
-        self._life.cancel()
+            await self._serve(stream, connection, answer, early)
+        finally:
+            self._note_how_it_ended(stream, connection)
+            self._realtime.detach(connection)
+
+    def _attach(self, stream: WebSocketStream, admitted: Admitted) -> Connection:
+        writing = Writing(
+            Encoded.websocket,
+            stream,
+            wake=self._wake,
+            on_closing=self._note_closing,
+        )
+        connection = self._connection = self._realtime.attach(
+            writing,
+            admitted.principal,
+            admitted.session_id,
+            admitted.last_position,
+            create=admitted.chosen,
+        )
+        return connection
 
     async def _serve(
         self, stream: WebSocketStream, connection: Connection, answer: bytes, early: bytes
     ) -> None:
-        self._handshake = None
+        self._entrance = None
         self._life.deadline = math.inf
         self._on_admitted()
         await stream.open(answer + connection.batch_nowait())
-        stream.spend(early)
-        engine = self._engine = WebSocketEngine(
-            stream,
-            early,
-            max_message_bytes=self._limits.max_message_bytes,
-            on_message=self._take,
-            on_pong=lambda: self._pulse.note_sign(self),
-        )
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+        if early:
+            stream.spend(early)
+        nursery = trio.lowlevel.current_task().parent_nursery
+        assert nursery is not None
+        async with Errands(nursery, self._fail) as errands:
+            self._errands = errands
             stream.pays_back(self._wake)
             if connection.has_queued or stream.owes:
                 self._wake()
             else:
                 connection.batch_nowait()  # from now on it may be written to
             if connection.principal.expires_at is not None:
-                nursery.start_soon(connection.wait_closing)
+                errands.start(connection.wait_closing)
             self._pulse.add(self)
             try:
-                await self._read(engine)
+                await self._read(stream, early)
             finally:
                 self._pulse.remove(self)
-                self._nursery = None
-            nursery.cancel_scope.cancel()
+                self._errands = None
 
-    async def _read(self, engine: WebSocketEngine) -> None:
+    async def _read(self, stream: WebSocketStream, data: bytes | bytearray) -> None:
+        # Who only watches sends pongs, and needs no engine for them.
+        while not data or is_pong(data):
+            if data:
+                self._note_pong()
+            try:
+                data = await stream.receive_some(RECEIVE_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            if not data:
+                return
         try:
+            engine = self._engine = WebSocketEngine(
+                stream,
+                bytes(data),
+                max_message_bytes=self._limits.max_message_bytes,
+                on_message=self._take,
+                on_pong=self._note_pong,
+            )
+            del data
             await engine.run()
         except Exception as wrong:
             # Of some errors the text is what was sent, which can be a token.
             _log.debug("%s: sent what cannot be read: %s", self, type(wrong).__name__)
             self._say_goodbye(CloseCode.PROTOCOL_VIOLATED, "this cannot be read")
+
+    def _note_pong(self) -> None:
+        self._pulse.note_sign(self)
 
     def _take(self, message: str | None, too_long: bool) -> None:
         connection = self._connection
@@ -303,10 +300,10 @@ class Visit:
 
     def _wake(self) -> None:
         """Something is to be written that could not be at once, unless the peer has left."""
-        stream, connection, nursery = self._stream, self._connection, self._nursery
-        if stream and connection and nursery and not self._writes:
+        stream, connection, errands = self._stream, self._connection, self._errands
+        if stream and connection and errands and not self._writes:
             self._writes = True
-            nursery.start_soon(self._write, stream, connection)
+            errands.start(functools.partial(self._write, stream, connection))
 
     async def _write(self, stream: WebSocketStream, connection: Connection) -> None:
         """Write what is owed, and all that is queued."""
@@ -331,13 +328,13 @@ class Visit:
 
     def ping(self) -> bool:
         """Ask the peer whether it is still there; see `Pulse`."""
-        stream, nursery = self._stream, self._nursery
+        stream, errands = self._stream, self._errands
         assert stream is not None
-        assert nursery is not None
+        assert errands is not None
         if stream.busy:
             return False  # what is being written has a deadline, and tells as much
         if not stream.write_now(_PING):
-            nursery.start_soon(self._send_ping, stream)
+            errands.start(functools.partial(self._send_ping, stream))
         return True
 
     async def _send_ping(self, stream: WebSocketStream) -> None:
@@ -360,7 +357,8 @@ class Visit:
             self._say_goodbye(*connection.closing)
 
     def _refuse(self, rejected: ConnectionRejected) -> None:
-        self._refusal = rejected
+        if self._entrance is not None:
+            self._entrance.refusal = rejected
 
     def _say_goodbye(self, code: CloseCode, reason: str) -> None:
         if self._goodbye is None:
@@ -371,16 +369,18 @@ class Visit:
         if stream is None:
             await trio.aclose_forcefully(self._transport)
             return
-        await stream.finish(self._last_words(stream), within=self._limits.close_timeout)
+        with trio.CancelScope(shield=True) as self._parting:
+            if self._cut:
+                self._parting.cancel()
+            await stream.finish(self._last_words(stream), within=self._limits.close_timeout)
 
     def _last_words(self, stream: WebSocketStream) -> bytes:
         if stream.opened:
             goodbye = self._farewell(stream)
             return b"" if goodbye is None else websocket_close_frame(*goodbye)
-        if self._handshake is None or not self._handshake.begun:
+        if self._entrance is None:
             return b""
-        too_late = self._life.deadline <= trio.current_time()
-        return http_response(self._refusal or (_TOO_LATE if too_late else _NOT_WHOLE))
+        return self._entrance.last_words(too_late=self._life.deadline <= trio.current_time())
 
     def _farewell(self, stream: WebSocketStream) -> tuple[CloseCode, str] | None:
         """The close frame that is owed, if none was sent yet."""
@@ -388,13 +388,4 @@ class Visit:
             return self._goodbye
         if stream.flooded:
             return CloseCode.PROTOCOL_VIOLATED, "too many frames"
-        closed = self._engine.closed if self._engine is not None else None
-        if closed is not None and closed.code == CloseCode.INVALID_DATA:
-            return CloseCode.INVALID_DATA, closed.reason or ""
-        if closed is not None and closed.code == 1002:
-            return CloseCode.PROTOCOL_VIOLATED, closed.reason or ""
-        return None
-
-
-def _shutting_down() -> ConnectionRejected:
-    return ConnectionRejected(503, "The server is shutting down.", {"Retry-After": "1"})
+        return self._engine.objection if self._engine is not None else None

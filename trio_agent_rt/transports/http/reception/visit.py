@@ -44,7 +44,7 @@ __all__ = ["Reception"]
 _log = logging.getLogger(__name__)
 
 # What changes the meaning of a request, or is to be answered before it.
-_UNUSUAL = {b"upgrade", b"expect", b"sec-websocket-protocol", b"http2-settings"}
+_UNUSUAL = ("upgrade", "expect", "sec-websocket-protocol", "http2-settings")
 
 
 class Reception:
@@ -350,11 +350,9 @@ class Reception:
 
 def _is_usual(head: PlainHead) -> bool:
     """Whether nothing of it asks for more than an answer."""
-    for name, value in head.headers:
-        if name in _UNUSUAL:
-            return False
-        if name == b"connection" and value.lower() != b"keep-alive":
-            return False
-        if name == b"host" and not may_be_host(value):
-            return False
-    return True
+    headers = head.text_headers
+    return (
+        not any(name in headers for name in _UNUSUAL)
+        and headers.get("connection", "keep-alive").lower() == "keep-alive"
+        and may_be_host(headers["host"].encode())
+    )

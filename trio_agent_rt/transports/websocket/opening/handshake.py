@@ -12,8 +12,8 @@ import binascii
 import h11
 from wsproto.utilities import generate_accept_token
 
-from ...errors import ConnectionRejected
-from ..request import SUBPROTOCOL, Head, PlainHead, Request, plain_head
+from ....errors import ConnectionRejected
+from ...request import SUBPROTOCOL, Head, Headers, PlainHead, Request, plain_head
 
 __all__ = ["MAX_HEAD_BYTES", "Handshake"]
 
@@ -23,6 +23,8 @@ headers, and holds without a bound what follows them."""
 
 _KEY_BYTES = 16
 
+_NO_HEADERS = Headers()
+
 
 class Handshake:
     """Takes bytes until the request is there."""
@@ -31,6 +33,8 @@ class Handshake:
         self._parser: h11.Connection | None = None
         self._early = bytearray()
         self._size = 0
+        self.headers: Headers = _NO_HEADERS
+        """Those of the request, once it is there."""
 
     @property
     def begun(self) -> bool:
@@ -54,7 +58,7 @@ class Handshake:
             if found := plain_head(bytes(data)):
                 head, end = found
                 self._early += data[end:]
-                return _checked(head)
+                return self._checked(head)
             self._parser = h11.Connection(h11.SERVER)
         try:
             self._parser.receive_data(bytes(data))
@@ -63,7 +67,7 @@ class Handshake:
             raise ConnectionRejected(400, "This is not an HTTP request.") from None
         if isinstance(event, h11.Request):
             self._early += self._parser.trailing_data[0]
-            return _checked(event)
+            return self._checked(event)
         if event is not h11.NEED_DATA:
             raise ConnectionRejected(400, "This is not a whole HTTP request.")
         if self._size > MAX_HEAD_BYTES:
@@ -81,6 +85,13 @@ class Handshake:
             raise _too_much()
         self._early += data
 
+    def _checked(self, head: PlainHead | h11.Request) -> Head:
+        headers = head.text_headers if isinstance(head, PlainHead) else Headers.of(head)
+        if head.method != b"GET" or head.http_version != b"1.1" or not _ask_for_websocket(headers):
+            raise _not_websocket()
+        self.headers = headers
+        return head
+
     @staticmethod
     def answer(asked: Request) -> bytes:
         """What lets the peer in."""
@@ -94,12 +105,6 @@ class Handshake:
             b"Connection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
         ) % (generate_accept_token(asked.headers["sec-websocket-key"].encode()), echo)
-
-
-def _checked(head: PlainHead | h11.Request) -> Head:
-    if not _is_for_websocket(head):
-        raise _not_websocket()
-    return head
 
 
 def _not_websocket() -> ConnectionRejected:
@@ -118,29 +123,23 @@ def _too_much() -> ConnectionRejected:
     return ConnectionRejected(431, "That is too much for a handshake.")
 
 
-def _is_for_websocket(event: PlainHead | h11.Request) -> bool:
-    fields: dict[bytes, bytes] = {}
-    for name, value in event.headers:
-        held = fields.get(name)
-        fields[name] = value if held is None else b"%b, %b" % (held, value)
-    tokens = {each.strip().lower() for each in fields.get(b"connection", b"").split(b",")}
+def _ask_for_websocket(headers: Headers) -> bool:
+    connection = headers.get("connection", "")
+    tokens = [each.strip(" \t").lower() for each in connection.split(",")]
     return (
-        event.method == b"GET"
-        and event.http_version == b"1.1"
-        and fields.get(b"upgrade", b"").lower() == b"websocket"
-        and b"upgrade" in tokens
-        and fields.get(b"sec-websocket-version") == b"13"
-        and _is_key(fields.get(b"sec-websocket-key", b""))
-        and all(
-            fields.get(name, b"").isascii()
-            for name in (b"connection", b"host", b"sec-websocket-protocol")
-        )
-        and fields.get(b"content-length", b"0") == b"0"
-        and b"transfer-encoding" not in fields
+        headers.get("upgrade", "").lower() == "websocket"
+        and "upgrade" in tokens
+        and headers.get("sec-websocket-version") == "13"
+        and _is_key(headers.get("sec-websocket-key", ""))
+        and connection.isascii()
+        and headers.get("host", "").isascii()
+        and headers.get("sec-websocket-protocol", "").isascii()
+        and headers.get("content-length", "0") == "0"
+        and headers.get("transfer-encoding") is None
     )
 
 
-def _is_key(value: bytes) -> bool:
+def _is_key(value: str) -> bool:
     try:
         return len(binascii.a2b_base64(value, strict_mode=True)) == _KEY_BYTES
     except ValueError:
