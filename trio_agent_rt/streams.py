@@ -139,11 +139,10 @@ class BoundedStream(trio.abc.Stream):
         if on_recall is not None:
             on_recall()
 
-    async def _close_transport(self) -> None:
-        """Close it, in whatever state it is."""
+    def _tear(self) -> None:
+        """Nothing is written any more: it is closed next."""
         self._torn = True
         self._recall()
-        await trio.aclose_forcefully(self.transport)
 
     @property
     def owes(self) -> bool:
@@ -179,7 +178,8 @@ class BoundedStream(trio.abc.Stream):
                 whole = True
         finally:
             if not whole:
-                await self._close_transport()
+                self._tear()
+                await trio.aclose_forcefully(self.transport)
         if not whole:
             raise trio.BrokenResourceError(
                 f"the peer did not take all of it within {self._write_timeout:g} s"
@@ -219,8 +219,7 @@ class BoundedStream(trio.abc.Stream):
 
     async def aclose(self) -> None:
         """Close it; a write that is under way is cut."""
-        self._torn = True
-        self._recall()
+        self._tear()
         await self.transport.aclose()
 
 

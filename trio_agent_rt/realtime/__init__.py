@@ -2,7 +2,16 @@
 
 from .access import ANONYMOUS, Action, Authorize, Principal, SessionInfo, Tickets
 from .follower import Follower
-from .peers import COMMAND_BYTES, Connection, Framing, Inquiry, Limits, RateLimit, Writing
+from .peers import (
+    COMMAND_BYTES,
+    Connection,
+    Framing,
+    Inquiry,
+    Limits,
+    Outlet,
+    RateLimit,
+    Writing,
+)
 from .server import RealtimeAgent
 from .session import BusyPolicy, Session
 from .supervisor import Phase
@@ -21,6 +30,7 @@ __all__ = [
     "Framing",
     "Inquiry",
     "Limits",
+    "Outlet",
     "Phase",
     "Principal",
     "RateLimit",

@@ -50,13 +50,13 @@ class Errands:
             self._outer.start_soon(self._open)
 
     async def _open(self) -> None:
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as self._nursery:
-                if self._gone is not None:
-                    self._nursery.cancel_scope.cancel()
-                waiting, self._waiting = self._waiting, []
-                for work in waiting:
-                    self._nursery.start_soon(self._do, work)
+        async with trio.open_nursery() as self._nursery:
+            self._nursery.cancel_scope.shield = True
+            if self._gone is not None:
+                self._nursery.cancel_scope.cancel()
+            waiting, self._waiting = self._waiting, []
+            for work in waiting:
+                self._nursery.start_soon(self._do, work)
 
     async def _do(self, work: _Work) -> None:
         try:

@@ -146,7 +146,8 @@ class WebSocketStream(BoundedStream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            await self._close_transport()
+            self._tear()
+            await trio.aclose_forcefully(self.transport)
 
     async def _write(self, data: bytes | bytearray | memoryview) -> None:
         # Cancelled here, nothing is torn; after this there is no cancelled checkpoint
