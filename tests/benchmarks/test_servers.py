@@ -46,7 +46,7 @@ def test_every_client_is_given_every_event(
     assert 290 < sample.values["bytes_per_delivery"] < 420
 
 
-@pytest.mark.parametrize("name", ["ours-ws", "ours-sse", "raw-trio"])
+@pytest.mark.parametrize("name", ["ours-ws", "ours-sse", "ours-quart", "raw-trio"])
 def test_nobody_is_too_slow_where_it_goes_as_fast_as_it_can(name: str, bench: Bench) -> None:
     flat = Case(name="flat", title="", kind="flat", clients=10, warm=0.1, servers=())
     sample = bench.measure(flat, SERVERS[name])
