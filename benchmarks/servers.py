@@ -38,14 +38,14 @@ class Server:
         """Whether it is a script for Node."""
         return self.program.endswith(".js")
 
-    def command(self, *, rate: float, batch: int, fast_path: str) -> Sequence[str]:
+    def command(self, *, rate: float, batch: int, direct_writes: str) -> Sequence[str]:
         """What starts it."""
         pace = [f"--rate={rate}", f"--batch={batch}"]
         if self.on_node:
             script = str(NODE_FOLDER / self.program)
             return ["node", script, *(part for each in pace for part in each.split("="))]
         module = f"{__package__}.peers.{self.program}"
-        more = [f"--transport={self.transport}", f"--fast-path={fast_path}"]
+        more = [f"--transport={self.transport}", f"--direct-writes={direct_writes}"]
         return [sys.executable, "-m", module, *pace, *more]
 
 

@@ -1,8 +1,8 @@
 """A byte stream that waits with a bound, for transports and clients.
 
-trio-websocket writes to its stream from several Trio tasks and without a deadline, and
-after a cancelled write its next frame lands inside the torn one. Given a `BoundedStream`,
-it and its user share one owner of the socket:
+Whoever parses a protocol writes when it likes and without a deadline, and after a cancelled
+write its next bytes land inside the torn ones. Given a `BoundedStream`, it and its user share
+one owner of the socket:
 
 ```
  open ──write done──▶ open ──write_now took a part──▶ owing ──the rest is written──▶ open
@@ -113,7 +113,7 @@ class BoundedStream(trio.abc.Stream):
     def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
         """Lend what `write_now` writes with; None where that would say False.
 
-        It says how many bytes it has taken, or raises an OSError if none, and is not to be
+        It says how many bytes it has taken, 0 or an OSError for none, and is not to be
         called after `on_recall` is. When it did not take all, `note_taken` is to be told.
         """
         if self._send_nowait is None or self._torn or self.busy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -215,3 +216,14 @@ async def test_who_was_accepted_and_not_asked_for_is_closed_with_the_listener() 
                 await trio.open_tcp_stream(*where)
             for each in (accepted, first, second):
                 await each.aclose()
+
+
+async def test_without_a_descriptor_left_trios_own_listener_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dup(_: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    async with listening("127.0.0.1") as (listener,):
+        monkeypatch.setattr(os, "dup", dup)
+        assert SwiftListener.of(listener) is listener

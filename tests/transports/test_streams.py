@@ -247,7 +247,7 @@ async def test_trio_has_its_socket_where_it_is_looked_for() -> None:
         assert isinstance(getattr(write, "__self__", None), socket.socket)
 
 
-async def test_a_write_that_fails_has_recalled_what_was_lent_meanwhile() -> None:
+async def test_after_a_write_that_failed_nothing_is_lent() -> None:
     async with linked(write_timeout=0.05) as (stream, _):
         with pytest.raises(trio.BrokenResourceError):
             await stream.send_all(BIG)

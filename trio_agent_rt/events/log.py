@@ -112,7 +112,8 @@ class EventLog:
 
         Args:
             text: what `encode_event` gave for it, without a position, or None.
-            timestamp: of its encoding, Unix time in milliseconds; None for its own or now.
+            timestamp: of its encoding, Unix time in milliseconds; None for its own or now. A
+                `text` has one already.
         """
         position = Position(self._epoch, self._offset + 1)
         if text is None:

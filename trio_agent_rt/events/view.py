@@ -62,6 +62,11 @@ class TaskView:
             for step_id, step in self._steps.items()
         }
 
+    @property
+    def step_count(self) -> int:
+        """How many steps its plan has."""
+        return len(self._steps)
+
     def _note_progress(self) -> None:
         """Put into the steps what was told of them."""
         self._steps, self._progress = self.steps, {}
@@ -212,7 +217,7 @@ class SessionView:
     def size(self) -> int:
         """About how many events it takes to tell all of it, without making them."""
         told = [*self.tasks.values()] or ([self.ended] if self.ended else [])
-        return 1 + sum(2 + len(each.running) + len(each.steps) // 10 for each in told)
+        return 1 + sum(2 + len(each.running) + each.step_count // 10 for each in told)
 
     def catch_up(self) -> list[Event]:
         """The present state, told in events: what a connection without a past is given."""

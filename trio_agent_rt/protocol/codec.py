@@ -139,7 +139,8 @@ def with_position(text: bytes, position: Position) -> bytes:
 
     Whoever tells many logs the same has its text made once.
     """
-    # The last of them: a quote inside of a text is written as \\".
+    # The last: data may have this key too, and behind it stand only ids, in whose text a quote
+    # is written as \".
     place = text.rindex(_TIMESTAMP)
     return b'%b"id":"%b",%b' % (text[:place], str(position).encode(), text[place:])
 

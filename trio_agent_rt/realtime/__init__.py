@@ -10,6 +10,8 @@ from .peers import (
     Limits,
     Outlet,
     RateLimit,
+    Wrap,
+    WriteSome,
     Writing,
 )
 from .server import RealtimeAgent
@@ -39,5 +41,7 @@ __all__ = [
     "Session",
     "SessionInfo",
     "Tickets",
+    "Wrap",
+    "WriteSome",
     "Writing",
 ]

@@ -122,12 +122,12 @@ class RealtimeAgent:
         """Through which a page hands over who it is where it can set no header."""
         self.redaction = redaction
         self.direct_writes = direct_writes
+        """Whether viewers who keep up are written to without waiting."""
         self.flusher: Flusher = Flusher()
+        """Hands on what all sessions have published."""
         self._registry = SessionRegistry(
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
         )
-        self.detach: Callable[[Connection], None] = self._registry.detach
-        """A viewer that was attached has gone."""
         self.forget: Callable[[Session], None] = self._registry.forget
         """A session is over."""
         self._life = Supervisor(
@@ -324,6 +324,10 @@ class RealtimeAgent:
         self._check_attachable()
         writing = Writing.of(framing, direct=self.direct_writes)
         return self._registry.attach(writing, principal, session_id, last_position, room=create)
+
+    def detach(self, connection: Connection) -> None:
+        """A viewer that was attached has gone."""
+        self._registry.detach(connection)
 
     def check_connect(
         self,

@@ -138,7 +138,8 @@ class SwiftListener(trio.abc.Listener[trio.SocketStream]):
     def of(cls, listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Listener[trio.abc.Stream]:
         """`listener` made swift, where it can be."""
         if isinstance(listener, trio.SocketListener) and os.name == "posix":
-            return cls(listener)
+            with contextlib.suppress(OSError):  # no descriptor left: Trio's own serves as well
+                return cls(listener)
         return listener
 
     async def accept(self) -> trio.SocketStream:

@@ -200,6 +200,7 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 _FIELD = re.compile(r"([^:\r\n]+):([^\r\n]*)\r\n")
+# What nginx takes by default, too; with more of it two expressions would run for long.
 _MAX_PLAIN_BYTES = 8 * 1024
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
@@ -26,7 +27,16 @@ from .listeners import SwiftListener
 if TYPE_CHECKING:
     from ..realtime import RealtimeAgent
 
-__all__ = ["Endpoint", "NoteProven", "Placed", "Visit", "Visitors", "endpoints_of"]
+__all__ = [
+    "Endpoint",
+    "NoteProven",
+    "Placed",
+    "Visit",
+    "Visitors",
+    "endpoints_of",
+    "secured",
+    "shown",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +56,10 @@ class Visit(Protocol):
     """The life of one connection."""
 
     async def attend(self) -> None:
-        """Serve the peer until it is gone. Not cancelled from outside: see `close`, `cut`."""
+        """Serve the peer until it is gone, in a Trio task that does nothing else.
+
+        Not cancelled from outside: see `close`, `cut`.
+        """
         ...
 
     def turn_away(self) -> None:
@@ -219,6 +232,27 @@ def endpoints_of(transport: trio.abc.Stream) -> tuple[Endpoint, Endpoint]:
     if isinstance(transport, Placed):
         return transport.remote, transport.local
     return ("", 0), ("", 0)
+
+
+def shown(endpoint: Endpoint) -> str:
+    """An address and a port as they are written in URLs."""
+    host, port = endpoint
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def secured(
+    transport: trio.abc.Stream, ssl_context: ssl.SSLContext | None
+) -> trio.abc.Stream:
+    """`transport` with TLS over it, once that is agreed on; itself without a context.
+
+    Raises:
+        trio.BrokenResourceError: when the peer does not speak it, or is gone.
+    """
+    if ssl_context is None:
+        return transport
+    stream = trio.SSLStream(transport, ssl_context, server_side=True, https_compatible=True)
+    await stream.do_handshake()
+    return stream
 
 
 def _endpoint_of(name: Callable[[], tuple[object, ...]]) -> Endpoint:

@@ -27,7 +27,7 @@ async def main() -> None:
     realtime = RealtimeAgent(
         agent,
         limits=Limits(max_connections=20_000, heartbeat_interval=NO_HEARTBEAT),
-        direct_writes=options.fast_path != "off",
+        direct_writes=options.direct_writes != "off",
     )
     async with realtime, trio.open_nursery() as nursery:
         address = await nursery.start(

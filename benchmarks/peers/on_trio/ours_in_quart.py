@@ -20,7 +20,7 @@ async def main() -> None:
     realtime = RealtimeAgent(
         agent,
         limits=Limits(max_connections=20_000, heartbeat_interval=NO_HEARTBEAT),
-        direct_writes=options.fast_path != "off",
+        direct_writes=options.direct_writes != "off",
     )
     app = QuartTrio(__name__)
     blueprint = sse_blueprint(realtime, choose_session=lambda request, principal: "bench")

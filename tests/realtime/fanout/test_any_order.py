@@ -144,7 +144,7 @@ async def test_a_viewer_gets_all_that_is_for_it_once_and_in_order(
     steps: list[Any], together: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cohort, "_MOST", together)
+        patch.setattr(cohort, "_MAX_MEMBERS", together)
         patch.setattr(flusher, "_WRITES_AT_ONCE", 1)  # others have their turn after each viewer
         async with RealtimeAgent(nothing, buffer_size=3) as realtime:
             async with trio.open_nursery() as nursery:

@@ -68,7 +68,7 @@ async def test_those_who_are_sent_other_bytes_are_in_another_cohort() -> None:
 async def test_a_cohort_that_is_full_is_followed_by_another_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cohort, "_MOST", 2)
+    monkeypatch.setattr(cohort, "_MAX_MEMBERS", 2)
     async with together(5) as (stage, wires):
         assert sizes(stage) == [2, 2, 1]
         await stage.tell(1)
@@ -138,7 +138,7 @@ async def test_one_who_is_detached_is_written_to_no_more() -> None:
 async def test_cohorts_that_hardly_anybody_is_left_of_become_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cohort, "_MOST", 8)
+    monkeypatch.setattr(cohort, "_MAX_MEMBERS", 8)
     async with together(24) as (stage, wires):
         assert sizes(stage) == [8, 8, 8]
         for wire in (*wires[1:8], *wires[9:16]):
@@ -153,7 +153,7 @@ async def test_cohorts_that_hardly_anybody_is_left_of_become_one(
 
 async def test_much_at_once_is_given_to_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     async with together(3) as (stage, wires):
-        monkeypatch.setattr(viewers, "_MOST_TOGETHER", 1)
+        monkeypatch.setattr(viewers, "_MAX_COHORT_BATCH_BYTES", 1)
         first = home(wires[0])
         assert first is not None
         await stage.tell(1)
@@ -180,14 +180,14 @@ async def test_one_who_leaves_in_the_middle_is_given_nothing_twice(one_at_a_time
 async def test_one_who_joins_in_the_middle_finds_the_others_where_it_stands(
     much: bool, one_at_a_time: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cohort, "_MOST", 8)
+    monkeypatch.setattr(cohort, "_MAX_MEMBERS", 8)
     async with together(2) as (stage, wires):
         late = [await stage.come() for _ in range(2)]
         stage.publish(1)
         while not wires[0].told[2:]:
             await trio.lowlevel.checkpoint()
         if much:
-            monkeypatch.setattr(viewers, "_MOST_TOGETHER", 1)
+            monkeypatch.setattr(viewers, "_MAX_COHORT_BATCH_BYTES", 1)
         stage.publish(2)
         await trio.testing.wait_all_tasks_blocked()
         assert sizes(stage) == [4]
@@ -226,8 +226,11 @@ async def test_a_transport_that_makes_a_mistake_is_closed_and_no_other(
         else:
             connection.leave_cohort()
             mistaken.lend = fail  # type: ignore[method-assign,assignment]
-        with caplog.at_level(logging.CRITICAL, logger="trio_agent_rt.realtime.fanout.viewers"):
-            await stage.tell(2)
+        await stage.tell(2)
+        (record,) = caplog.records
+        assert record.levelno == logging.ERROR
+        assert record.exc_info is not None
+        caplog.clear()
         await stage.tell(3)
         assert connection.closing == (CloseCode.INTERNAL_ERROR, "internal error")
         assert [each.told for each in wires[:2]] == [[-1, 0, 1, 2, 3]] * 2

@@ -145,7 +145,7 @@ class Pushed(Wire):
         self._nursery.start_soon(self._write_all)
 
     async def _write_all(self) -> None:
-        while batch := self.connection.batch_nowait():
+        while batch := self.connection.next_batch_nowait():
             await self.write(batch)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 import trio.testing
 
 from tests.conftest import DIRECT_WRITES
-from tests.transports.websocket.peers import TEXT, RawPeer, quick, serving, upgrade
+from tests.transports.websocket.peers import TEXT, RawPeer, open_narrow_peer, quick, serving
 from trio_agent_rt.protocol import CloseCode
 from trio_agent_rt.realtime import Connection, Limits, RealtimeAgent
 from trio_agent_rt.testing import MemoryNetwork
@@ -26,16 +27,14 @@ BIG = "x" * 250_000
 """Given to be written at once, and more than a socket with little room takes."""
 
 
-async def narrow(address: WebSocketAddress, query: str = "") -> RawPeer:
+@asynccontextmanager
+async def let_in(address: WebSocketAddress) -> AsyncGenerator[RawPeer]:
     """A peer with as little room for what comes as there may be, let in."""
-    raw = trio.socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    await raw.connect((address.host, address.port))
-    peer = RawPeer(trio.SocketStream(raw))
-    await peer.shake_hands(upgrade(f"/ws{query}"))
-    for kind in ("connected", "status"):
-        assert (await peer.frames(until=TEXT))[-1].message["type"] == kind
-    return peer
+    async with open_narrow_peer(address) as peer:
+        await peer.shake_hands()
+        for kind in ("connected", "status"):
+            assert (await peer.frames(until=TEXT))[-1].message["type"] == kind
+        yield peer
 
 
 def only_viewer(realtime: RealtimeAgent) -> Connection:
@@ -62,14 +61,13 @@ async def owing(realtime: RealtimeAgent) -> int:
 async def test_what_is_owed_is_written_before_the_close_frame(flush: bool) -> None:
     async with serving(limits=Limits(close_timeout=10)) as (realtime, address):
         with trio.fail_after(20):
-            peer = await narrow(address)
-            count = await owing(realtime)
-            only_viewer(realtime).close(CloseCode.GOING_AWAY, "bye", flush=flush)
-            await trio.testing.wait_all_tasks_blocked(0.1)
-            *frames, last = await peer.frames()
-            assert last.code == CloseCode.GOING_AWAY
-            assert [each.message["data"] for each in frames] == [BIG] * count
-            await peer.stream.aclose()
+            async with let_in(address) as peer:
+                count = await owing(realtime)
+                only_viewer(realtime).close(CloseCode.GOING_AWAY, "bye", flush=flush)
+                await trio.testing.wait_all_tasks_blocked(0.1)
+                *frames, last = await peer.frames()
+                assert last.code == CloseCode.GOING_AWAY
+                assert [each.message["data"] for each in frames] == [BIG] * count
 
 
 async def test_one_that_has_just_left_is_no_mistake_of_ours(

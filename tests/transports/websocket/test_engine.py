@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 from trio_websocket import WebSocketConnection
+from wsproto import ConnectionType, WSConnection
 
 from tests.transports.websocket.peers import BINARY, CONTINUATION, PING, TEXT, frame
 from trio_agent_rt.transports.websocket.engine import WebSocketEngine
@@ -24,11 +25,12 @@ def test_trio_websocket_still_has_the_names_that_are_used() -> None:
         method = getattr(WebSocketConnection, name, None)
         assert inspect.iscoroutinefunction(method), CHANGED
         assert [*inspect.signature(method).parameters] == parameters, CHANGED
+    stream, _ = trio.testing.memory_stream_pair()
+    made = WebSocketConnection(stream, WSConnection(ConnectionType.SERVER))
+    assert {"_send_channel", "_recv_channel", "_connection_proposal"} <= vars(made).keys(), CHANGED
 
 
-async def told(
-    *data: bytes, early: bytes = b"", limit: int = 1000
-) -> list[tuple[str | None, bool]]:
+async def told(*data: bytes, early: bytes = b"") -> list[tuple[str | None, bool]]:
     """What comes of these bytes of a peer's, who then leaves."""
     found: list[tuple[str | None, bool]] = []
     ours, theirs = trio.testing.memory_stream_pair()

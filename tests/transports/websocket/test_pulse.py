@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
 import trio
 import trio.testing
 from attrs import define, field
@@ -42,6 +45,31 @@ async def test_who_is_silent_is_told_of_once_and_who_answers_is_asked_again(
     assert silent.events == [("ping", 10), ("silent", 13)]
     assert answering.events == [("ping", 10), ("ping", 21), ("silent", 24)]
     assert busy.events == [("busy", 10), ("busy", 20), ("busy", 30)]
+
+
+async def test_a_mistake_with_one_is_no_other_ones(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Mistaken(Patient):
+        def ping(self) -> bool:
+            super().ping()
+            raise RuntimeError("a mistake")
+
+        def note_silence(self) -> None:
+            super().note_silence()
+            raise RuntimeError("another mistake")
+
+    pulse = Pulse(10, 3)
+    mistaken, other = Mistaken(), Patient()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pulse.run)
+        for each in (mistaken, other):
+            pulse.add(each)
+        with caplog.at_level(logging.CRITICAL):
+            await trio.sleep(14)
+        nursery.cancel_scope.cancel()
+    assert mistaken.events[0] == ("ping", 10)
+    assert other.events == [("ping", 10), ("silent", 13)]
 
 
 async def test_who_comes_while_others_are_waited_for_is_asked_in_time(

@@ -15,7 +15,7 @@ from trio_agent_rt.transports.websocket.engine import WebSocketEngine, is_pong
 
 def engines() -> int:
     gc.collect()
-    return sum(isinstance(each, WebSocketEngine) for each in gc.get_objects())
+    return sum(type(each) is WebSocketEngine for each in gc.get_objects())
 
 
 async def test_who_answers_pings_needs_no_engine_and_stays() -> None:

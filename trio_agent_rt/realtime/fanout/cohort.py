@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cohort"]
 
-_MOST = 64
+_MAX_MEMBERS = 64
 """Who is written to in one go: half a millisecond's work."""
 
 
@@ -55,12 +55,12 @@ class Cohort:
     @property
     def full(self) -> bool:
         """Whether nobody else may join."""
-        return len(self._members) >= _MOST
+        return len(self._members) >= _MAX_MEMBERS
 
     @property
     def small(self) -> bool:
         """Whether most of it is empty."""
-        return len(self._members) < _MOST // 4
+        return len(self._members) < _MAX_MEMBERS // 4
 
     def admits(self, connection: Connection) -> bool:
         """Whether this viewer stands where all of them stand."""

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 _BYTES_PER_WRITE = 4096
 
 # A whole cohort is written to between two turns of everybody else's: not more than this.
-_MOST_TOGETHER = 4 * _BYTES_PER_WRITE
+_MAX_COHORT_BATCH_BYTES = 4 * _BYTES_PER_WRITE
 
 
 class Viewers:
@@ -164,7 +164,7 @@ class Viewers:
         if not cohort or cohort.number >= self._outbox.end:
             return 0
         batch = self._outbox.after(cohort.number)
-        data = b"" if batch.size > _MOST_TOGETHER else self._framed(batch, cohort)
+        data = b"" if batch.size > _MAX_COHORT_BATCH_BYTES else self._framed(batch, cohort)
         if not data:
             cohort.dissolve()
             return 0

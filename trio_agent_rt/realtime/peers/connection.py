@@ -204,8 +204,11 @@ class Connection:
         """Whether something waits to be taken."""
         return bool(self._backlog) or self._queued > 0
 
-    def batch_nowait(self) -> bytes:
-        """As `next_batch`, or empty if nothing waits now; see `Writing`."""
+    def next_batch_nowait(self) -> bytes:
+        """As `next_batch`, or empty if nothing waits.
+
+        From then on its outlet is written to, until `wake` of its `Writing` is called.
+        """
         while self.has_queued:
             if items := self._take_next([]):
                 framing, _ = self.form

@@ -51,15 +51,19 @@ class Writing:
     """How what is for a peer is written, for a transport that does more than wait for it.
 
     A transport takes what is queued by `next_batch`, which waits, in a Trio task that does
-    nothing else; or by `batch_nowait`, in one that is started by `wake` and ends when there
+    nothing else; or by `next_batch_nowait`, in one that is started by `wake` and ends when there
     is nothing more: for viewers who keep up there is none then.
+
+    All of these are called in the middle of publishing: they must neither wait nor call the
+    connection back. `wake` and `on_closing` must not raise; what the others raise closes this
+    one connection with 1011.
 
     Args:
         framing: what each message looks like.
-        outlet: for who waits in `next_batch`, or was given nothing by `batch_nowait` last;
+        outlet: for who waits in `next_batch`, or was given nothing by `next_batch_nowait` last;
             None if nothing can be written without waiting.
         wrap: put around what is given to `outlet`, or None for nothing.
-        wake: called when something is queued after `batch_nowait` had nothing.
+        wake: called when something is queued after `next_batch_nowait` had nothing.
         on_closing: called when it is to be closed, with whether nothing waits to be written.
     """
 

@@ -29,7 +29,7 @@ from hypercorn.events import Closed, RawData, Updated
 from ...streams import MAX_DRAINED_BYTES, BoundedStream, drain
 from ..admission import report
 from ..listeners import bound_silence
-from ..visitors import NoteProven, endpoints_of
+from ..visitors import NoteProven, endpoints_of, secured, shown
 from .exchange import LAST_CHUNK, Exchange, Pieces, chunk
 from .inlet import Inlet
 from .lifespan import Scope
@@ -125,8 +125,7 @@ class HTTPVisit:
         self._closing = begun is not None and begun.closing
 
     def __str__(self) -> str:
-        host, port = self._remote
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return shown(self._remote)
 
     def turn_away(self) -> None:
         """A shutdown has begun: requests are the application's to refuse."""
@@ -160,13 +159,7 @@ class HTTPVisit:
     async def _secured(self) -> BoundedStream:
         if self._begun is not None:
             return self._begun.stream
-        stream: trio.abc.Stream = self._transport
-        if self._ssl_context is not None:
-            secured = trio.SSLStream(
-                self._transport, self._ssl_context, server_side=True, https_compatible=True
-            )
-            await secured.do_handshake()
-            stream = secured
+        stream = await secured(self._transport, self._ssl_context)
         return BoundedStream(stream, write_timeout=self._limits.write_timeout)
 
     async def _speak_http(self, stream: BoundedStream) -> None:

@@ -211,12 +211,12 @@ class EventFeed:
         self._pulse.add(self)
         head, self._head = self._head, b""
         preamble = chunk(_WELCOME + sse_retry(random.randint(*RETRY)))
-        batch = self._connection.batch_nowait()
+        batch = self._connection.next_batch_nowait()
         return head + preamble + (chunk(batch) if batch else b"")
 
     def take(self) -> bytes:
         """What waits; then a comment if it is time for one; then the end if it has come."""
-        batch = self._connection.batch_nowait()
+        batch = self._connection.next_batch_nowait()
         if batch:
             return chunk(batch)
         if self._over:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator
 import trio
 import wsproto
 from trio_websocket import WebSocketConnection
-from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, Event, Pong, TextMessage
 
 from ...protocol import CloseCode
@@ -44,36 +44,17 @@ def is_pong(data: bytes | bytearray) -> bool:
 class _Opened(wsproto.WSConnection):
     """wsproto behind the handshake, without the HTTP parser that it would keep.
 
-    What parses frames is made when something comes: who only watches has none.
-
     Args:
-        early: what the peer has sent already.
+        early: what the peer has sent that nobody has parsed yet.
     """
 
     def __init__(self, early: bytes) -> None:
         self.client = False
-        self.connection: Connection | None = None
-        if early:
-            self.receive_data(early)
-
-    @property
-    def state(self) -> ConnectionState:
-        return ConnectionState.OPEN if self.connection is None else self.connection.state
-
-    def _made(self) -> Connection:
-        if self.connection is None:
-            self.connection = Connection(ConnectionType.SERVER)
-        return self.connection
-
-    def send(self, event: Event) -> bytes:
-        return self._made().send(event)
-
-    def receive_data(self, data: bytes | None) -> None:
-        self._made().receive_data(data)
+        self._opened = self.connection = Connection(ConnectionType.SERVER)
+        self._opened.receive_data(early)
 
     def events(self) -> Generator[Event, None, None]:
-        if self.connection is not None:
-            yield from self.connection.events()
+        yield from self._opened.events()
 
 
 class _NoChannel:
@@ -97,7 +78,7 @@ class WebSocketEngine(WebSocketConnection):
 
     Args:
         stream: what it reads from, and writes its answers to.
-        early: what the peer has sent behind its handshake.
+        early: what the peer has sent that nobody has parsed yet.
         max_message_bytes: what is longer is not collected.
         on_message: called with the text of each message, or with None for what is none:
             a binary message, or, if its second argument is true, one that is too long.

@@ -1,4 +1,4 @@
-"""The heartbeat of all connections of a server, in one Trio task.
+"""The heartbeat of all connections of a server, or of all its streams, in one Trio task.
 
 ```
  resting ──after the interval: pinged──▶ asked ──answered──▶ resting
@@ -16,6 +16,8 @@ from collections import OrderedDict
 from typing import Protocol
 
 import trio
+
+from ..admission import report
 
 __all__ = ["Pulse"]
 
@@ -79,11 +81,11 @@ class Pulse:
                 await trio.lowlevel.checkpoint()
                 await self._beat(due)
 
-    async def _beat(self, now: float) -> None:
+    async def _beat(self, until: float) -> None:
         left = _AT_ONCE
-        while self._resting and next(iter(self._resting.values())) <= now:
+        while self._resting and next(iter(self._resting.values())) <= until:
             beating, _ = self._resting.popitem(last=False)
-            if beating.ping():
+            if _asked(beating):
                 self._asked[beating] = trio.current_time() + self._timeout
             else:
                 self._resting[beating] = trio.current_time() + self._interval
@@ -91,6 +93,17 @@ class Pulse:
             if not left:
                 left = _AT_ONCE
                 await trio.lowlevel.checkpoint()
-        while self._asked and next(iter(self._asked.values())) <= now:
+        while self._asked and next(iter(self._asked.values())) <= until:
             beating, _ = self._asked.popitem(last=False)
-            beating.note_silence()
+            try:
+                beating.note_silence()
+            except Exception as mistake:  # one connection's, and no other one's
+                report("a connection that is silent was not told so", mistake)
+
+
+def _asked(beating: Beating) -> bool:
+    try:
+        return beating.ping()
+    except Exception as mistake:  # one connection's, and no other one's
+        report("a connection was not asked whether it is still there", mistake)
+        return True

@@ -33,7 +33,7 @@ from ...events import Encoded
 from ...protocol import CloseCode, websocket_close_frame
 from ...realtime import Writing
 from ..admission import Admission, Admitted, report
-from ..visitors import endpoints_of
+from ..visitors import endpoints_of, secured, shown
 from .engine import RECEIVE_BYTES, WebSocketEngine, is_pong
 from .errands import Errands
 from .opening import SHUTTING_DOWN, Entrance
@@ -121,8 +121,7 @@ class Visit:
         self._goodbye: tuple[CloseCode, str] | None = None
 
     def __str__(self) -> str:
-        host, port = self._remote
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return shown(self._remote)
 
     def turn_away(self) -> None:
         """A shutdown has begun: nobody is let in any more."""
@@ -146,19 +145,13 @@ class Visit:
     async def attend(self) -> None:
         """Serve the peer until it is gone. Raises nothing that is the peer's fault."""
         with self._life:
-            context = self._ssl_context
             try:
-                secured = self._transport if context is None else await self._secured(context)
+                stream = await secured(self._transport, self._ssl_context)
             except trio.BrokenResourceError as broken:
                 _log.debug("%s: no TLS handshake: %s", self, broken)
             else:
-                await self._speak_websocket(secured)
+                await self._speak_websocket(stream)
         await self._part()
-
-    async def _secured(self, context: ssl.SSLContext) -> trio.abc.Stream:
-        secured = trio.SSLStream(self._transport, context, server_side=True, https_compatible=True)
-        await secured.do_handshake()
-        return secured
 
     async def _speak_websocket(self, transport: trio.abc.Stream) -> None:
         """Serve it, where a mistake of ours costs this connection and no other."""
@@ -234,7 +227,7 @@ class Visit:
         self._entrance = None
         self._life.deadline = math.inf
         self._on_admitted()
-        await stream.open(answer + connection.batch_nowait())
+        await stream.open(answer + connection.next_batch_nowait())
         if early:
             stream.spend(early)
         nursery = trio.lowlevel.current_task().parent_nursery
@@ -245,7 +238,7 @@ class Visit:
             if connection.has_queued or stream.owes:
                 self._wake()
             else:
-                connection.batch_nowait()  # from now on it may be written to
+                connection.next_batch_nowait()  # from now on it may be written to
             if connection.principal.expires_at is not None:
                 errands.start(connection.wait_closing)
             self._pulse.add(self)
@@ -309,7 +302,7 @@ class Visit:
         """Write what is owed, and all that is queued."""
         try:
             batch = b""
-            while stream.owes or (batch := connection.batch_nowait()):
+            while stream.owes or (batch := connection.next_batch_nowait()):
                 await stream.send_frames(batch)
                 batch = b""
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -30,7 +30,7 @@ from ....streams import MAX_DRAINED_BYTES, BoundedStream, drain
 from ...admission import report
 from ...listeners import bound_silence
 from ...request import PlainHead, Request, plain_head
-from ...visitors import NoteProven, endpoints_of
+from ...visitors import NoteProven, endpoints_of, secured, shown
 from ..inlet import MAX_HELD_BYTES
 from ..protocol import may_be_host
 from ..visit import LAST_ANSWERS_TIMEOUT, RECEIVE_BYTES, Begun, HTTPVisit
@@ -118,8 +118,7 @@ class Reception:
         self._batch = b""
 
     def __str__(self) -> str:
-        host, port = self._remote
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return shown(self._remote)
 
     def turn_away(self) -> None:
         """A shutdown has begun: requests are still answered."""
@@ -183,13 +182,7 @@ class Reception:
             self._pass_to_successor(stream, data + early, told)
 
     async def _secured(self) -> BoundedStream:
-        stream: trio.abc.Stream = self._transport
-        if self._ssl_context is not None:
-            secured = trio.SSLStream(
-                self._transport, self._ssl_context, server_side=True, https_compatible=True
-            )
-            await secured.do_handshake()
-            stream = secured
+        stream = await secured(self._transport, self._ssl_context)
         return BoundedStream(stream, write_timeout=self._limits.write_timeout)
 
     def _read(self, data: bytes) -> Request | None:
