@@ -145,6 +145,11 @@ class BoundedStream(trio.abc.Stream):
         self._recall()
 
     @property
+    def writes_at_once(self) -> bool:
+        """Whether anything can be written to it without waiting."""
+        return self._send_nowait is not None
+
+    @property
     def owes(self) -> bool:
         """Whether some of what `write_now` took is still to be written."""
         return bool(self._owed)

@@ -99,7 +99,8 @@ class Visitors:
         self._realtime = realtime
         self._receive = receive
         self._beside = beside
-        self._beside_scope = trio.CancelScope()
+        # Shielded: as long as somebody is there, a cancel from outside does not end it.
+        self._beside_scope = trio.CancelScope(shield=True)
         # In the order of their coming, or of their being waited for again.
         self._present: dict[Visit, None] = {}
         self._unproven: dict[Visit, None] = {}

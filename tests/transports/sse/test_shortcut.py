@@ -96,6 +96,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "named": (asked("/sse?named=1"),),
     "escaped": (asked("/sse?x=%41&x=b+c&y"),),
     "many fields": (asked("/sse", "Cookie: a=b; c=d", "Accept: text/event-stream"),),
+    "an address of its own": (asked("/sse", "Remote-Addr: 6.6.6.6"), NO_SHORTCUT),
     "a field twice": (asked("/sse", "Cookie: a=b", "Cookie: c=d"), NO_SHORTCUT),
     "kept alive": (asked("/sse", "Connection: Keep-Alive"),),
     "lost position": (asked("/sse", "Last-Event-ID: abc-1"),),

@@ -15,6 +15,7 @@ from tests.transports.websocket.peers import server_and_client_tls
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.realtime import Limits, Principal
 from trio_agent_rt.transports import Request
+from trio_agent_rt.transports.sse.shortcut import EventFeed
 
 
 async def test_after_a_refusal_the_connection_goes_on(taken: list[Request]) -> None:
@@ -209,3 +210,24 @@ async def test_nothing_is_left_of_a_stream_that_is_over() -> None:
         with trio.fail_after(5):
             while realtime.session_ids:
                 await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.usefixtures("taken")
+async def test_no_comment_follows_the_last_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeds: list[EventFeed] = []
+    real = EventFeed.begin
+
+    def begin(self: EventFeed) -> bytes:
+        feeds.append(self)
+        return real(self)
+
+    monkeypatch.setattr(EventFeed, "begin", begin)
+    async with serving() as (_, address), open_peer(address) as peer:
+        await heard_by(peer, asked())
+        (feed,) = feeds
+        feed.end()
+        assert not feed.ping()
+        heard = b""
+        while piece := await peer.stream.receive_some():
+            heard += piece
+        assert heard.endswith(b"\r\n0\r\n\r\n")

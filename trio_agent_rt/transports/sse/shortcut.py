@@ -66,7 +66,7 @@ class StreamShortcut:
 
     def read(self, head: PlainHead, *, remote: Endpoint, secure: bool) -> Request | None:
         """The request, if it is one for the stream, and Quart would read the same in it."""
-        if head.target.partition(b"?")[0] != self._path:
+        if head.target.partition(b"?")[0] != self._path or b"%" in self._path:
             return None
         host, port = remote
         try:
@@ -240,6 +240,8 @@ class EventFeed:
 
     def ping(self) -> bool:
         """It is time for a comment. No answer is waited for."""
+        if self._over:
+            return False
         # What is being written keeps proxies awake, and has a deadline.
         if not (self._stream.busy or self._stream.write_now(_COMMENT)):
             self._comment_due = True

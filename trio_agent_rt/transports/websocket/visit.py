@@ -227,7 +227,9 @@ class Visit:
         self._entrance = None
         self._life.deadline = math.inf
         self._on_admitted()
-        await stream.open(answer + connection.next_batch_nowait())
+        if stream.writes_at_once:
+            answer += connection.next_batch_nowait()
+        await stream.open(answer)
         if early:
             stream.spend(early)
         nursery = trio.lowlevel.current_task().parent_nursery
@@ -235,7 +237,7 @@ class Visit:
         async with Errands(nursery, self._fail) as errands:
             self._errands = errands
             stream.pays_back(self._wake)
-            if connection.has_queued or stream.owes:
+            if connection.has_queued or stream.owes or connection.closing is not None:
                 self._wake()
             else:
                 connection.next_batch_nowait()  # from now on it may be written to

@@ -43,8 +43,8 @@ __all__ = ["Reception"]
 
 _log = logging.getLogger(__name__)
 
-# What changes the meaning of a request, or is to be answered before it.
-_UNUSUAL = ("upgrade", "expect", "sec-websocket-protocol", "http2-settings")
+# What changes the meaning of a request, is to be answered before it, or is Quart's own to add.
+_UNUSUAL = ("upgrade", "expect", "sec-websocket-protocol", "http2-settings", "remote-addr")
 
 
 class Reception:
