@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds", type=float, help=f"of a window ({SECONDS:g}; quick: {QUICK_SECONDS:g})"
     )
-    parser.add_argument("--fast-path", default="default", choices=["default", "on", "off"])
+    parser.add_argument("--direct-writes", default="on", choices=["on", "off"])
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--plots", type=Path, help="the folder to draw the plots in")
     parser.add_argument("--list", action="store_true", help="name the cases, and run none")
@@ -98,7 +98,7 @@ def _run(cases: list[Case], options: Any) -> Results:
     missing = missing_servers()
     machine = machine_facts({})
     with built_client() as client:
-        bench = Bench(client=client, seconds=seconds, fast_path=options.fast_path)
+        bench = Bench(client=client, seconds=seconds, direct_writes=options.direct_writes)
         measurements = plan(cases, rounds, missing)
         minutes = bench.estimate(measurements) / 60
         print(f"{len(measurements)} measurements, about {minutes:.0f} minutes", flush=True)
@@ -121,7 +121,7 @@ def _run(cases: list[Case], options: Any) -> Results:
             "rounds": rounds,
             "seconds": seconds,
             "quick": options.quick,
-            "fast_path": options.fast_path,
+            "direct_writes": options.direct_writes,
         },
     )
 

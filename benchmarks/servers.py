@@ -38,19 +38,14 @@ class Server:
         """Whether it is a script for Node."""
         return self.program.endswith(".js")
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether it is the library that this is about."""
-        return self.program == "on_trio.ours"
-
-    def command(self, *, rate: float, batch: int, fast_path: str) -> Sequence[str]:
+    def command(self, *, rate: float, batch: int, direct_writes: str) -> Sequence[str]:
         """What starts it."""
         pace = [f"--rate={rate}", f"--batch={batch}"]
         if self.on_node:
             script = str(NODE_FOLDER / self.program)
             return ["node", script, *(part for each in pace for part in each.split("="))]
         module = f"{__package__}.peers.{self.program}"
-        more = [f"--transport={self.transport}", f"--fast-path={fast_path}"]
+        more = [f"--transport={self.transport}", f"--direct-writes={direct_writes}"]
         return [sys.executable, "-m", module, *pace, *more]
 
 
@@ -104,6 +99,7 @@ SERVERS: Mapping[str, Server] = {
             path="/socket.io/?EIO=4&transport=websocket",
         ),
         _sse("ours-sse", "trio_agent_rt, SSE", "on_trio.ours"),
+        _sse("ours-quart", "trio_agent_rt in a Quart app", "on_trio.ours_in_quart"),
         _sse("node-http", "Node, http", "http.js"),
         _sse(
             "sse-starlette",

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from tests.hang_guard import guarded_run, has_hang_guard, with_hang_guard
+from trio_agent_rt import RealtimeAgent
 
 HANG_GUARD_SECONDS = 60.0
 
@@ -23,6 +24,35 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 # that they start as well, servers that wait for just that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+DIRECT_WRITES = "TRIO_AGENT_RT_TESTS_DIRECT_WRITES"
+"""Whether agents write to viewers at once: "off" for none of them that does not say so itself.
+In the environment, so that the processes of the sweeps have it too."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Everything is to hold both ways."""
+    parser.addoption(
+        "--direct-writes",
+        choices=["on", "off"],
+        help="whether viewers who keep up are written to at once, where a test does not say",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set what agents do by default, here and in every process of a sweep."""
+    asked = config.getoption("--direct-writes")
+    if asked is not None:
+        os.environ[DIRECT_WRITES] = asked
+    set_direct_writes()
+
+
+def set_direct_writes() -> None:
+    """Have agents write as the environment says."""
+    defaults = RealtimeAgent.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["direct_writes"] = os.environ.get(DIRECT_WRITES) != "off"
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,19 +1,27 @@
 """A byte stream that waits with a bound, for transports and clients.
 
-trio-websocket writes to its stream from several Trio tasks and without a deadline, and
-after a cancelled write its next frame lands inside the torn one. Given a `BoundedStream`,
-it and its user share one owner of the socket:
+Whoever parses a protocol writes when it likes and without a deadline, and after a cancelled
+write its next bytes land inside the torn ones. Given a `BoundedStream`, it and its user share
+one owner of the socket:
 
 ```
- open ──write done──▶ open
-  │ write cancelled, timed out or failed        a torn stream is closed at once and
-  ▼                                             stays so: nothing may follow half a frame
- torn ──▶ closed
+ open ──write done──▶ open ──write_now took a part──▶ owing ──the rest is written──▶ open
+  │ write cancelled, timed out or failed                │
+  ▼                                                     │
+ torn ◀─────────────────────────────────────────────────┘
+  └──▶ closed                 a torn stream is closed at once and stays so: nothing may
+                              follow half a frame; nothing comes before what is owed
 ```
+
+Who writes to thousands may `lend` of each what writes to it. It is recalled before anything
+else is written that may wait, when something is owed, and before the stream is closed: so
+what was lent never writes into the middle of something.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -21,7 +29,7 @@ from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import trio
 
-__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "Draining", "Readable", "drain"]
+__all__ = ["MAX_DRAINED_BYTES", "BoundedStream", "Draining", "Readable", "WritableNow", "drain"]
 
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
 """What is still read of a peer that was told that this is the end: enough for whatever an
@@ -36,6 +44,19 @@ class Readable(Protocol):
 
     def is_readable(self) -> bool:
         """Whether a read would not wait: there are bytes, or it is over."""
+        ...
+
+
+@runtime_checkable
+class WritableNow(Protocol):
+    """A stream without a socket that can be written to without waiting."""
+
+    def send_nowait(self, data: bytes) -> int:
+        """How many of these bytes it has taken, from the first on; 0 if `send_all` is to say why.
+
+        Never raises, takes nothing while a `send_all` is under way, and calls nobody back
+        before it returns.
+        """
         ...
 
 
@@ -61,6 +82,10 @@ class BoundedStream(trio.abc.Stream):
         self._ended = False
         self._lock = trio.StrictFIFOLock()
         self._torn = False
+        self._send_nowait = _sender(transport)
+        self._owed: bytes | memoryview = b""
+        self._on_owing: Callable[[], None] = _nothing
+        self._on_recall: Callable[[], None] | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`, after what others are writing now.
@@ -70,10 +95,85 @@ class BoundedStream(trio.abc.Stream):
 
         Cancellation: what was being written is lost, and so is the stream.
         """
+        self._recall()
         async with self._lock:
             await self._write(data)
 
+    def write_now(self, data: bytes) -> bool:
+        """Take all of `data` without waiting, or nothing and say False.
+
+        What the peer does not take at once is owed: nothing is written before it, and
+        whoever `pays_back` is told. False where something is being written or owed, where
+        the peer takes nothing, or where only `send_all` can write: `send_all` says why.
+        """
+        if self._send_nowait is None or self._torn or self.busy:
+            return False
+        return self.note_taken(data, self._send_nowait(data))
+
+    def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+        """Lend what `write_now` writes with; None where that would say False.
+
+        It says how many bytes it has taken, 0 or an OSError for none, and is not to be
+        called after `on_recall` is. When it did not take all, `note_taken` is to be told.
+        """
+        if self._send_nowait is None or self._torn or self.busy:
+            return None
+        lent = _bare_sender(self.transport)
+        self._on_recall = None if lent is None else on_recall
+        return lent
+
+    @trio.lowlevel.enable_ki_protection
+    def note_taken(self, data: bytes, taken: int) -> bool:
+        """Take the rest of `data`: it is owed. Of nothing taken, nothing, and say False."""
+        if not taken:
+            return False
+        if taken < len(data):
+            self._recall()
+            self._owed = memoryview(data)[taken:]
+            self._on_owing()
+        return True
+
+    @trio.lowlevel.enable_ki_protection
+    def _recall(self) -> None:
+        on_recall, self._on_recall = self._on_recall, None
+        if on_recall is not None:
+            on_recall()
+
+    def _tear(self) -> None:
+        """Nothing is written any more: it is closed next."""
+        self._torn = True
+        self._recall()
+
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether anything can be written to it without waiting."""
+        return self._send_nowait is not None
+
+    @property
+    def owes(self) -> bool:
+        """Whether some of what `write_now` took is still to be written."""
+        return bool(self._owed)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written, or owed."""
+        return bool(self._owed) or self._lock.locked()
+
+    def pays_back(self, start: Callable[[], None]) -> None:
+        """Have `start` called whenever something is owed: it has `send_all(b"")` called."""
+        self._on_owing = start
+
     async def _write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._owed:
+            owed = self._owed
+            await self._write_within_bound(owed)
+            self._owed = b""
+        if data:
+            await self._write_within_bound(data)
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def _write_within_bound(self, data: bytes | bytearray | memoryview) -> None:
         if self._torn:
             raise trio.BrokenResourceError("an earlier write was not finished")
         whole = False
@@ -83,7 +183,7 @@ class BoundedStream(trio.abc.Stream):
                 whole = True
         finally:
             if not whole:
-                self._torn = True
+                self._tear()
                 await trio.aclose_forcefully(self.transport)
         if not whole:
             raise trio.BrokenResourceError(
@@ -95,7 +195,10 @@ class BoundedStream(trio.abc.Stream):
 
         Over TLS it is TCP's own word alone.
         """
+        self._recall()
         async with self._lock:
+            if self._owed:
+                await self._write(b"")
             if not self._torn:
                 await _send_eof(_tcp(self.transport))
 
@@ -121,8 +224,44 @@ class BoundedStream(trio.abc.Stream):
 
     async def aclose(self) -> None:
         """Close it; a write that is under way is cut."""
-        self._torn = True
+        self._tear()
         await self.transport.aclose()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _bare_sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:
+    """As `_sender`, without asking for the descriptor each time."""
+    if isinstance(transport, trio.SocketStream) and os.name == "posix":
+        # Trio's name for the socket that it has is not a public one; where it is another,
+        # it is written to by its descriptor. What is closed takes nothing, either way.
+        inside: object = getattr(transport.socket, "_sock", None)
+        if isinstance(inside, socket.socket):
+            return None if inside.fileno() < 0 else inside.send
+    return _sender(transport)
+
+
+def _sender(transport: trio.abc.Stream) -> Callable[[bytes], int] | None:
+    """What writes to it without waiting, if anything can."""
+    # Asked first, since it is asked so of every connection: a protocol takes longer to ask.
+    if not isinstance(transport, trio.SocketStream):
+        return transport.send_nowait if isinstance(transport, WritableNow) else None
+    # Only Trio's own sockets can be written to without it, and only where a socket is a file
+    # descriptor like any other.
+    if os.name != "posix":
+        return None
+    raw = transport.socket
+
+    def send_nowait(data: bytes) -> int:
+        try:
+            # Asked for each time: -1 once it is closed, and never another one's.
+            return os.write(raw.fileno(), data)
+        except OSError:
+            return 0
+
+    return send_nowait
 
 
 async def drain(transport: trio.abc.Stream) -> None:

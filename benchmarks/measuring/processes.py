@@ -97,8 +97,6 @@ class RunningServer:
     port: int
     credit: int
     """The other end of its standard input."""
-    notes: tuple[str, ...]
-    """What it says of itself."""
     versions: dict[str, str]
     errors: IO[str]
 
@@ -144,7 +142,6 @@ def running_server(server: Server, command: Sequence[str]) -> Iterator[RunningSe
                     pid=process.pid,
                     port=told["port"],
                     credit=credit,
-                    notes=(told["note"],) if told["note"] else (),
                     versions=told["versions"],
                     errors=errors,
                 )

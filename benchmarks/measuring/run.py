@@ -66,7 +66,7 @@ class Bench:
     """The program."""
     seconds: float
     """Of each window."""
-    fast_path: str = "default"
+    direct_writes: str = "on"
     versions: dict[str, str] = Factory(dict[str, str])
     """What the servers so far were built on."""
 
@@ -91,7 +91,7 @@ class Bench:
 
         The server is started for it alone, and has ended when this returns.
         """
-        command = server.command(rate=case.rate, batch=case.batch, fast_path=self.fast_path)
+        command = server.command(rate=case.rate, batch=case.batch, direct_writes=self.direct_writes)
         try:
             with running_server(server, command) as running:
                 self.versions.update(running.versions)
@@ -120,7 +120,7 @@ class Bench:
         limit = CONNECT_TIMEOUT + 5 * (case.warm + seconds)
         with running_client(self.client, running, case.clients, limit, *options) as client:
             told = client.result(limit + 5)
-        return sample_of_deliveries(case, running.server.name, lap, told, running.notes)
+        return sample_of_deliveries(case, running.server.name, lap, told)
 
     def _idle(self, case: Case, running: RunningServer, lap: int) -> Sample:
         limit = CONNECT_TIMEOUT
@@ -135,7 +135,7 @@ class Bench:
                 grown = running.memory() - before
                 told = client.result(10)
             first.result(10)
-        return sample_of_idling(case, running.server.name, lap, told, grown, running.notes)
+        return sample_of_idling(case, running.server.name, lap, told, grown)
 
 
 def _settle(case: Case) -> float:

@@ -68,13 +68,9 @@ class Sample:
     """Why it counts for nothing."""
     doubts: tuple[str, ...] = ()
     """Why it may be wrong: noise, a client that was too slow."""
-    notes: tuple[str, ...] = ()
-    """What the server says of itself."""
 
 
-def sample_of_deliveries(
-    case: Case, server: str, lap: int, told: Mapping[str, Any], notes: tuple[str, ...] = ()
-) -> Sample:
+def sample_of_deliveries(case: Case, server: str, lap: int, told: Mapping[str, Any]) -> Sample:
     """What the client has told of a case in which events were delivered."""
     problems, doubts = _problems(case, told), _doubts(told)
     values: dict[str, float] = {}
@@ -103,7 +99,6 @@ def sample_of_deliveries(
         ordered=not problems,
         problems=tuple(problems),
         doubts=tuple(doubts),
-        notes=notes,
     )
 
 
@@ -113,7 +108,6 @@ def sample_of_idling(
     lap: int,
     told: Mapping[str, Any],
     grown_bytes: int,
-    notes: tuple[str, ...] = (),
 ) -> Sample:
     """What the client has told of connections without events.
 
@@ -141,7 +135,6 @@ def sample_of_idling(
         ordered=not problems,
         problems=tuple(problems),
         doubts=tuple(doubts),
-        notes=notes,
     )
 
 

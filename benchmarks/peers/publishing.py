@@ -48,7 +48,7 @@ class Options:
     """Ticks a second; 0 for flat."""
     batch: int
     """Events that are published in one go at every tick."""
-    fast_path: str
+    direct_writes: str
     """`on`, `off` or `default`: only ours knows what to do with it."""
 
 
@@ -58,14 +58,14 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--transport", default="ws", choices=["ws", "sse"])
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--fast-path", default="default", choices=["default", "on", "off"])
+    parser.add_argument("--direct-writes", default="on", choices=["on", "off"])
     return Options(**vars(parser.parse_args(arguments)))
 
 
-def announce(port: int, *packages: str, note: str | None = None) -> None:
-    """Tell where it listens, what it is built on, and what is to be said of it."""
+def announce(port: int, *packages: str) -> None:
+    """Tell where it listens, and what it is built on."""
     versions = {each: importlib.metadata.version(each) for each in packages}
-    print(json.dumps({"port": port, "versions": versions, "note": note}), flush=True)
+    print(json.dumps({"port": port, "versions": versions}), flush=True)
 
 
 def step_data(number: int, padding: int) -> dict[str, object]:

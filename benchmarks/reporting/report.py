@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator
 
@@ -116,8 +115,6 @@ def _remarks(results: Results) -> Iterator[str]:
         f"{len(samples) - len(failed)} of {len(samples)} samples count; in each of them every "
         "client was given every event, in order."
     )
-    for note in dict.fromkeys(itertools.chain.from_iterable(each.notes for each in samples)):
-        yield f"Note: {note}."
     if results.machine and results.machine["cores"] < 2:
         yield "THERE IS ONE CORE: the client takes the server's time. Nothing of this holds."
     kinds: Counter[str] = Counter()

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import agent_side, stages
 from benchmarks.__main__ import main
 from benchmarks.reporting.plots import draw_plots
 from tests.programs import miss
@@ -36,6 +37,22 @@ def test_a_short_run_measures_prints_and_writes(
     assert "trio_agent_rt, WebSocket" in printed
     assert "no target is looked at" in printed
     assert [each.name for each in folder.iterdir()] == ["cost-against-batch.svg"]
+
+
+def test_what_publishing_costs_an_agent_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    agent_side.main(["--rounds", "1", "--calls", "3"])
+    names = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["step.progress (throttled)", "step.output (joined)", "realtime.broadcast"]
+
+
+def test_where_the_time_of_an_event_goes_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    if shutil.which("cc") is None:
+        miss("this needs cc")
+    stages.main(["--clients", "3", "--rate", "200", "--seconds", "0.5"])
+    names = [line.rpartition("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    assert names[0] == "awake → publishing"
+    assert "flushing → flushed" in names
+    assert names[-1].startswith("the CPU of the whole event")
 
 
 def test_a_plot_has_a_line_per_server_and_says_what_it_shows(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from benchmarks.cases import smaller
 from benchmarks.measuring.run import Bench
 from benchmarks.measuring.samples import Case
-from benchmarks.peers.on_trio.ours import FAST_PATH, fast_path_option
 from benchmarks.servers import SERVERS, install_node_packages, missing_servers
 from tests.programs import find_program, miss
 
@@ -47,7 +46,7 @@ def test_every_client_is_given_every_event(
     assert 290 < sample.values["bytes_per_delivery"] < 420
 
 
-@pytest.mark.parametrize("name", ["ours-ws", "ours-sse", "raw-trio"])
+@pytest.mark.parametrize("name", ["ours-ws", "ours-sse", "ours-quart", "raw-trio"])
 def test_nobody_is_too_slow_where_it_goes_as_fast_as_it_can(name: str, bench: Bench) -> None:
     flat = Case(name="flat", title="", kind="flat", clients=10, warm=0.1, servers=())
     sample = bench.measure(flat, SERVERS[name])
@@ -85,21 +84,3 @@ def test_a_server_that_refuses_is_told_of(bench: Bench) -> None:
     sample = bench.measure(PACED, wrong)
     assert not sample.ordered
     assert "404" in sample.problems[0]
-
-
-def test_the_fast_path_is_switched_where_it_can_be() -> None:
-    def serve(*, port: int, fast_path: bool = True) -> None: ...
-
-    assert FAST_PATH == "fast_path"
-    assert fast_path_option("default", serve) == ({}, None)
-    assert fast_path_option("on", serve) == ({FAST_PATH: True}, None)
-    assert fast_path_option("off", serve) == ({FAST_PATH: False}, None)
-
-
-def test_a_version_without_a_fast_path_says_so() -> None:
-    def serve(*, port: int) -> None: ...
-
-    option, note = fast_path_option("off", serve)
-    assert option == {}
-    assert note is not None
-    assert "no option" in note

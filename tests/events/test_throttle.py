@@ -169,6 +169,19 @@ def test_progress_does_not_hold_back_output_nor_one_step_another() -> None:
         assert throttle.offer(event, 0) == [event]
 
 
+def test_it_says_when_what_was_offered_may_be_published_or_that_it_does_not_wait() -> None:
+    throttle = Throttle(INTERVAL)
+    throttle.offer(progress(1, "first"), 0)
+    throttle.offer(progress(2, "first"), 1)
+    assert throttle.due(progress(1)) is None, "it was not offered"
+    throttle.offer(progress(1), 5)
+    assert throttle.due(progress(1)) is None, "it has passed"
+    throttle.offer(progress(2), 6)
+    assert throttle.due(progress(2)) == 15
+    assert throttle.due(output("x")) is None, "of the output nothing waits"
+    assert throttle.due() == 10, "of all the next"
+
+
 def test_a_flush_of_one_step_leaves_the_others_waiting() -> None:
     throttle = Throttle(INTERVAL)
     for step in "ab":

@@ -245,6 +245,21 @@ def test_a_step_runs_until_its_last_attempt_or_its_task_ends(
     ]
 
 
+def test_how_far_a_step_is_stands_in_the_plan_and_in_no_other_plan() -> None:
+    task = TaskView("t", steps={"a": PlanStep(id="a", name="A")})
+    for event in (
+        StepProgressed(step_id="a", progress=1),
+        StepProgressed(step_id="b", progress=2),
+        StepProgressed(step_id="a", progress=3),
+    ):
+        task.apply(event)
+    assert task.steps == {"a": PlanStep(id="a", name="A", progress=3)}
+    task.apply(StepProgressed(step_id="a", progress=4))
+    steps = (PlanStep(id="a", name="A again"), PlanStep(id="b", name="B"))
+    task.apply(PlanUpdated(plan=Plan(id="p", steps=steps)))
+    assert tuple(task.steps.values()) == steps
+
+
 def test_a_skipped_step_is_done_without_progress() -> None:
     result = StepResult(status="skipped", duration=0, output=None)
     skipped = StepCompleted(step_id="a", step_name="A", result=result, task_id="t")

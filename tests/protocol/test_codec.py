@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.protocol.strategies import COMMANDS, EVENTS, commands, events
+from tests.protocol.strategies import COMMANDS, EVENTS, commands, events, positions
 from tests.protocol.wire_table import COMMAND_TABLE, EVENT_TABLE
 from trio_agent_rt.errors import BadMessage
 from trio_agent_rt.protocol import (
@@ -41,6 +41,7 @@ from trio_agent_rt.protocol import (
     encode_command,
     encode_event,
     event_type,
+    with_position,
 )
 from trio_agent_rt.protocol.codec import decode_fields
 
@@ -283,3 +284,21 @@ def test_a_list_in_a_message_equals_a_tuple() -> None:
         id="a", name="A", depends_on=("b",)
     )
     assert PlanStep(id="a", name="A", depends_on=[]) != PlanStep(id="a", name="A")
+
+
+@given(event=events, position=positions)
+def test_a_text_is_given_its_position_as_if_it_had_been_encoded_with_it(
+    event: Event, position: Position
+) -> None:
+    bare = attrs.evolve(event, position=None)
+    text = with_position(encode_event(bare, timestamp=17), position)
+    assert text == encode_event(bare, position=position, timestamp=17)
+
+
+@pytest.mark.parametrize("odd", ['"timestamp":1', ',"timestamp":', '\\"timestamp":', '"id":"e-1",'])
+def test_no_text_of_an_event_is_taken_for_its_envelope(odd: str) -> None:
+    event = CustomEvent(type=odd, data={"timestamp": 1, odd: {"timestamp": odd}}, task_id=odd)
+    position = Position("e", 3)
+    text = with_position(encode_event(event, timestamp=17), position)
+    assert text == encode_event(event, position=position, timestamp=17)
+    assert decode_event(text).position == position

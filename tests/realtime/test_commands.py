@@ -12,6 +12,7 @@ from trio_agent_rt.protocol import (
     CancelTask,
     CloseCode,
     CommandFailed,
+    GetState,
     GetTools,
     Ping,
     Pong,
@@ -317,3 +318,49 @@ async def test_big_messages_count_for_more_than_small_ones() -> None:
             me.connection.receive('{"type":"ping","data":{"pad":"%s"}}' % ("x" * 200_000))
         assert me.connection.closing is not None
         assert me.connection.closing[0] is CloseCode.POLICY_VIOLATION
+
+
+async def _wait(task: str, run: TaskRun) -> None:
+    await trio.sleep_forever()
+
+
+async def test_who_asks_for_much_state_again_and_again_is_refused_and_stays(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = Limits(max_commands_per_minute=60, command_burst=20)
+    realtime = RealtimeAgent(_wait, limits=limits, busy="parallel")
+    async with realtime, viewer(realtime) as me:
+        for _ in range(40):  # told in some 80 events: eight commands
+            realtime.submit("wait", session=me.connection.session_id)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(2):
+            assert isinstance(await me.answer(GetState(request_id="state")), Acknowledged)
+        refused = await me.answer(GetState(request_id="state"))
+        assert isinstance(refused, CommandFailed)
+        assert refused.code == "rate_limited"
+        assert me.connection.closing is None
+        await trio.sleep(20)
+        assert isinstance(await me.answer(GetState(request_id="again")), Acknowledged)
+
+
+async def test_a_refused_submit_is_told_the_whole_state_within_the_limit_alone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = Limits(max_commands_per_minute=60, command_burst=20, max_tasks_per_session=40)
+    realtime = RealtimeAgent(_wait, limits=limits, busy="parallel")
+    async with realtime, viewer(realtime) as me:
+        for _ in range(40):
+            realtime.submit("wait", session=me.connection.session_id)
+        await trio.testing.wait_all_tasks_blocked()
+        await me.rest()
+        told: list[int] = []
+        for _ in range(3):
+            before = len(me.events)
+            me.send(SubmitTask(task="one more"))
+            await me.rest()
+            refused, *state = me.events[before:]
+            assert isinstance(refused, CommandFailed)
+            told.append(len(state))
+        assert told[0] == told[1] > 10
+        assert told[2] == 0
+        assert me.connection.closing is None

@@ -134,11 +134,11 @@ async def test_an_iterator_that_reads_no_more_is_let_go_of_when_it_is_overtaken(
         await anext(kept)
         await first.wait()
         session = first._session
-        assert len(first._session._observers) == 1
+        assert len(first._session._viewers._observers) == 1
         for _ in range(10):
             await realtime.submit("x", session=me.connection.session_id).wait()
             await me.rest()
-        assert not session._observers
+        assert not session._viewers._observers
 
 
 async def test_a_task_whose_events_are_long_gone_still_tells_its_end() -> None:
@@ -162,4 +162,4 @@ async def test_one_that_was_let_go_of_is_not_kept() -> None:
             async for _each in running:
                 break
             await running.wait()
-        assert len(first._session._observers) == 0
+        assert len(first._session._viewers._observers) == 0

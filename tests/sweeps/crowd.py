@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tests.conftest import set_direct_writes
 from trio_agent_rt.testing.leaks import watch_garbage
 
 __all__ = ["Job", "how_many", "run_all"]
@@ -58,6 +59,7 @@ def run_all(what: str, jobs: Iterable[Job], *, processes: int | None = None) -> 
 
 
 def _listen() -> None:
+    set_direct_writes()
     warnings.simplefilter("error")
     # Agents that fail on purpose are told of.
     logging.disable(logging.CRITICAL)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import random
 import sys
 import warnings
@@ -20,6 +21,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import trio
 
+from tests.conftest import DIRECT_WRITES, set_direct_writes
 from tests.sweeps.guests import Guest
 from tests.sweeps.stage import Kind, Stage, staged
 from tests.sweeps.wires import WatchedNetwork
@@ -244,10 +246,13 @@ def run_seed(seed: int, *, tell: bool = False) -> list[str]:
 
 def command(seed: int) -> str:
     """What runs that seed again."""
-    return f"python -m tests.sweeps.mixed_load {seed}"
+    asked = os.environ.get(DIRECT_WRITES)
+    setting = f"{DIRECT_WRITES}={asked} " if asked else ""
+    return f"{setting}python -m tests.sweeps.mixed_load {seed}"
 
 
 def main() -> None:
+    set_direct_writes()
     warnings.simplefilter("error")
     # Agents that fail on purpose are told of.
     logging.disable(logging.CRITICAL)

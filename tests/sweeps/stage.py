@@ -67,10 +67,10 @@ class Stage:
             session = make(*args)
             log: Any = session.log
             entries = log.after(Position(log.position.epoch, 0))
-            append: Callable[[Event], Encoded] = log.append
+            append: Callable[[Event, bytes | None], Encoded] = log.append
 
-            def appended(event: Event) -> Encoded:
-                entries.append(append(event))
+            def appended(event: Event, text: bytes | None = None) -> Encoded:
+                entries.append(append(event, text))
                 self._logged_at[id(entries[-1])] = trio.current_time()
                 return entries[-1]
 

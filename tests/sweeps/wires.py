@@ -27,7 +27,8 @@ class WatchedNetwork(MemoryNetwork):
     """A `MemoryNetwork` whose every connection is watched; see `check`."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        # All ways in which what is published can reach a viewer: at once, in part, or not.
+        super().__init__(**{"at_once": (1, 0.5, 1, 0, 0.01), **options})
         self.codes: Callable[[], set[int]] = set[int]
         """With which the server may close a WebSocket at this moment, of its own accord."""
         self._wires: list[_Wire] = []
@@ -103,6 +104,14 @@ class _Wire:
                 torn = torn or (not whole and self._line.sent[direction] > before)
 
         stream.send_all = watched
+        send_nowait = stream.send_nowait
+
+        def watched_now(data: bytes) -> int:
+            if torn:
+                self.wrong = f"written to after half a write: {data[:20]!r} {direction}"
+            return send_nowait(data)
+
+        stream.send_nowait = watched_now
 
     def _disturb(self) -> None:
         self._disturbed = True

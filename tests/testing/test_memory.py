@@ -201,3 +201,25 @@ async def test_a_server_that_was_cancelled_is_not_at_its_port_any_more(
         with pytest.raises(ConnectFailed, match="refused"):
             async with getattr(network, f"open_{kind}_client")():
                 pass
+
+
+async def test_without_waiting_it_takes_what_there_is_room_for_and_the_part_it_was_told() -> None:
+    client, server = memory_stream_pair(capacity=10, at_once=(1, 0.5, 0))
+    assert server.send_nowait(b"abcd") == 4
+    assert server.send_nowait(b"efgh") == 2
+    assert server.send_nowait(b"gh") == 0
+    assert server.send_nowait(b"ghijklmn") == 4, "there is no room for more"
+    assert await client.receive_some() == b"abcdefghij"
+    assert server.send_nowait(b"kl") == 1
+    await client.aclose()
+    assert server.send_nowait(b"l") == 0
+    assert server.send_nowait(b"l") == 0
+
+
+async def test_a_send_without_waiting_fails_as_others_do_and_says_so_next() -> None:
+    client, server = memory_stream_pair(fault=Fault(kind="fail", after_sends=1))
+    assert server.send_nowait(b"one") == 3
+    assert await client.receive_some() == b"one"
+    assert server.send_nowait(b"two") == 0
+    with pytest.raises(trio.BrokenResourceError):
+        await server.send_all(b"two")

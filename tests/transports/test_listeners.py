@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from trio_agent_rt.transports.listeners import (
     Exposed,
+    SwiftListener,
     address_of,
     http_address_of,
     is_loopback,
@@ -176,3 +179,51 @@ async def test_an_http_address_is_a_url_to_append_paths_to() -> None:
         address = http_address_of(listeners, host="127.0.0.1", secure=True)
     assert address.url == f"https://127.0.0.1:{address.port}"
     assert (address.host, address.hosts) == ("127.0.0.1", ("127.0.0.1",))
+
+
+async def test_whoever_waits_is_accepted_in_one_go() -> None:
+    async with listening("127.0.0.1") as (listener,):
+        swift = SwiftListener(listener)
+        peers = [await trio.open_tcp_stream(*listener.socket.getsockname()) for _ in range(3)]
+        with trio.fail_after(20):
+            accepted = [await swift.accept()]
+            with trio.testing.assert_no_checkpoints():
+                accepted += [await swift.accept(), await swift.accept()]
+            for peer, stream in zip(peers, accepted, strict=True):
+                assert stream.socket.getpeername() == peer.socket.getsockname()
+                await stream.send_all(b"x")
+                assert await peer.receive_some() == b"x"
+                await stream.aclose()
+                await peer.aclose()
+            peers = [await trio.open_tcp_stream(*listener.socket.getsockname())]
+            await (await swift.accept()).aclose()  # waited for, as ever
+            await peers[0].aclose()
+            await swift.aclose()
+
+
+async def test_who_was_accepted_and_not_asked_for_is_closed_with_the_listener() -> None:
+    async with listening("127.0.0.1") as (listener,):
+        swift = SwiftListener(listener)
+        where = listener.socket.getsockname()
+        first, second = [await trio.open_tcp_stream(*where) for _ in range(2)]
+        with trio.fail_after(20):
+            accepted = await swift.accept()
+            await swift.aclose()
+            assert await second.receive_some() == b""
+            with pytest.raises(trio.ClosedResourceError):
+                await swift.accept()
+            with pytest.raises(OSError, match="all attempts"):  # nobody listens any more
+                await trio.open_tcp_stream(*where)
+            for each in (accepted, first, second):
+                await each.aclose()
+
+
+async def test_without_a_descriptor_left_trios_own_listener_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dup(_: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    async with listening("127.0.0.1") as (listener,):
+        monkeypatch.setattr(os, "dup", dup)
+        assert SwiftListener.of(listener) is listener

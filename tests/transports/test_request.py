@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 import h11
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from trio_agent_rt.errors import ConnectionRejected
 from trio_agent_rt.transports import Headers, Request
-from trio_agent_rt.transports.request import http_response, read_request
+from trio_agent_rt.transports.request import http_response, plain_head, read_request
 
 
 def test_headers_are_found_in_any_case_and_joined() -> None:
@@ -121,7 +123,7 @@ def test_a_request_is_read_as_it_was_sent() -> None:
         b"PUT /a%20b/?x=1&x=2&y=&z=%F0%9F%A6%94 HTTP/1.1\r\nHost: h:1\r\nX: \xe9\r\n"
         b"Cookie: c=d\r\nSec-WebSocket-Protocol: one , two\r\n\r\nrest"
     )
-    request = read_request(head, remote_host="10.0.0.1", remote_port=9, secure=True)
+    request = read_request(parsed(head), remote_host="10.0.0.1", remote_port=9, secure=True)
     assert request == Request(
         path="/a b/",
         method="PUT",
@@ -137,17 +139,23 @@ def test_a_request_is_read_as_it_was_sent() -> None:
     assert request.headers["x"] == "é"
 
 
-@given(
-    st.one_of(
-        st.binary(),
-        st.binary().map(lambda rest: b"GET /" + rest + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
-        st.binary().map(lambda rest: b"GET / HTTP/1.1\r\nHost: a\r\n" + rest + b"\r\n\r\n"),
-    )
-)
-def test_arbitrary_bytes_are_a_request_or_a_400(head: bytes) -> None:
+def parsed(head: bytes) -> h11.Request:
+    parser = h11.Connection(h11.SERVER)
+    parser.receive_data(head)
+    event = parser.next_event()
+    assert isinstance(event, h11.Request)
+    return event
+
+
+@given(st.binary(max_size=200))
+def test_an_arbitrary_target_is_a_request_or_a_400(target: bytes) -> None:
+    try:
+        event = h11.Request(method="GET", target=b"/" + target, headers=[("Host", "a")])
+    except h11.LocalProtocolError:
+        return
     rejected = None
     try:
-        read_request(head)
+        read_request(event)
     except ConnectionRejected as wrong:
         rejected = wrong
     assert rejected is None or rejected.status == 400
@@ -183,3 +191,54 @@ def test_a_refusal_is_one_valid_response_or_none(
 def test_a_header_that_would_begin_another_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="cannot be sent"):
         http_response(ConnectionRejected(401, "no", headers))
+
+
+def test_a_plain_head_is_read_with_where_it_ends() -> None:
+    data = b"GET /a?b HTTP/1.1\r\nHost: x\r\nAccept:  y \r\n\r\n"
+    found = plain_head(data + b"more")
+    assert found is not None
+    head, end = found
+    assert (head.method, head.target, head.http_version) == (b"GET", b"/a?b", b"1.1")
+    assert head.headers == [(b"host", b"x"), (b"accept", b"y")]
+    assert end == len(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n",
+        b"get / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / http/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-length: 0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nTRANSFER-ENCODING: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n A: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: \xff\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 8192 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_not_plain_is_left_to_h11(data: bytes) -> None:
+    assert plain_head(data) is None
+
+
+@given(st.lists(st.sampled_from(["a=b", "a", "=", "=c", "", "a==b", "a=1;b=2", "%61=%2B", "a=+"])))
+def test_a_query_is_read_as_forms_write_it(pairs: list[str]) -> None:
+    text = "&".join(pairs)
+    asked = read_request(h11.Request(method="GET", target=f"/?{text}", headers=[("Host", "h")]))
+    assert asked.query == dict(urllib.parse.parse_qsl(text, keep_blank_values=True))
+
+
+@pytest.mark.parametrize("pair", ["a=b", "%61=b"])
+def test_a_query_of_too_many_fields_is_refused(pair: str) -> None:
+    def read(count: int) -> None:
+        query = "&".join([pair] * count)
+        read_request(h11.Request(method="GET", target=f"/?{query}", headers=[("Host", "h")]))
+
+    read(1000)
+    with pytest.raises(ConnectionRejected, match="not an HTTP request"):
+        read(1001)

@@ -238,7 +238,8 @@ class TaskRun:
             return
         if isinstance(event, TaskCompleted):
             self.end_left_steps(cancelled=event.outcome == "cancelled")
-        event = attrs.evolve(event, task_id=self.task_id)
+        if event.task_id != self.task_id:
+            event = attrs.evolve(event, task_id=self.task_id)
         self._view.apply(event)
         if self._redactor is None:
             self._emit(event)

@@ -148,13 +148,18 @@ class Step:
         # In this order NaN, which is never greater, changes nothing.
         self._progress = float(max(self._progress, min(percent, 100.0)))
         self.run.emit(
-            StepProgressed(step_id=self.id, progress=self._progress, message=str(message))
+            StepProgressed(
+                step_id=self.id,
+                progress=self._progress,
+                message=str(message),
+                task_id=self.run.task_id,
+            )
         )
 
     def output(self, text: str) -> None:
         """Stream a piece of text. Never waits; pieces may be joined, none is lost."""
         if self.running and text:
-            self.run.emit(StepOutput(step_id=self.id, text=str(text)))
+            self.run.emit(StepOutput(step_id=self.id, text=str(text), task_id=self.run.task_id))
 
     def skip(self, reason: str = "") -> None:
         """End the step as skipped instead of successful when the block is left."""

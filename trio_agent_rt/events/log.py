@@ -20,6 +20,7 @@ from ..protocol import (
     new_epoch,
     sse_event,
     websocket_text_frame,
+    with_position,
 )
 
 __all__ = ["Encoded", "EventLog", "encode"]
@@ -104,10 +105,21 @@ class EventLog:
         """Where the newest event stands; offset 0 when there was none yet."""
         return Position(self._epoch, self._offset)
 
-    def append(self, event: Event, *, timestamp: int | None = None) -> Encoded:
-        """`event` encoded, in its place at the end; the oldest give way to it."""
+    def append(
+        self, event: Event, text: bytes | None = None, *, timestamp: int | None = None
+    ) -> Encoded:
+        """`event` encoded, in its place at the end; the oldest give way to it.
+
+        Args:
+            text: what `encode_event` gave for it, without a position, or None.
+            timestamp: of its encoding, Unix time in milliseconds; None for its own or now. A
+                `text` has one already.
+        """
         position = Position(self._epoch, self._offset + 1)
-        text = encode_event(event, position=position, timestamp=timestamp)
+        if text is None:
+            text = encode_event(event, position=position, timestamp=timestamp)
+        else:
+            text = with_position(text, position)
         entry = Encoded(text, position, event_type(event))
         self._offset += 1
         self._entries.append(entry)

@@ -58,7 +58,9 @@ class Throttle:
         if isinstance(event, StepOutput) and not event.text:
             return []
         key = (event.step_id, type(event))
-        slot = self._slots.setdefault(key, _Slot(open_at=now))
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = _Slot(open_at=now)
         slot.event = event
         if isinstance(event, StepOutput):
             slot.pieces.append(event.text)
@@ -67,8 +69,15 @@ class Throttle:
             return self._take(slot, now)
         return []
 
-    def due(self) -> float | None:
-        """When something that waits may be published, or None when nothing waits."""
+    def due(self, event: Throttled | None = None) -> float | None:
+        """When something that waits may be published, or None when nothing waits.
+
+        Args:
+            event: what was offered, to ask for what waits in its place alone.
+        """
+        if event is not None:
+            slot = self._slots.get((event.step_id, type(event)))
+            return slot.open_at if slot is not None and slot.event is not None else None
         return min((each.open_at for each in self._slots.values() if each.event), default=None)
 
     def release(self, now: float) -> list[Event]:

@@ -6,6 +6,8 @@ a panel or a terminal draws it. Both use this one fold.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from ..protocol import (
@@ -37,8 +39,7 @@ class TaskView:
     task_id: str | None
     plan_id: str | None = None
     """None until there is a plan."""
-    steps: dict[str, PlanStep] = attrs.field(factory=dict[str, PlanStep])
-    """Its plan's steps by id, in order, as they stand now."""
+    _steps: dict[str, PlanStep] = attrs.field(factory=dict[str, PlanStep], alias="steps")
     running: dict[str, StepStarted] = attrs.field(factory=dict[str, StepStarted])
     """The start of each step that runs now, in the order in which they were told."""
     confirmation: ConfirmationRequested | None = None
@@ -46,6 +47,29 @@ class TaskView:
     status: StatusChanged = _IDLE
     completed: TaskCompleted | None = None
     """Its terminal message, once it has ended."""
+    # Told again and again, and hardly ever looked at.
+    _progress: dict[str, float] = attrs.field(factory=dict[str, float], init=False)
+
+    @property
+    def steps(self) -> dict[str, PlanStep]:
+        """Its plan's steps by id, in order, as they stand now."""
+        told = self._progress
+        if not told:
+            return self._steps
+        # Nothing is changed here: somebody may look from another thread.
+        return {
+            step_id: attrs.evolve(step, progress=told[step_id]) if step_id in told else step
+            for step_id, step in self._steps.items()
+        }
+
+    @property
+    def step_count(self) -> int:
+        """How many steps its plan has."""
+        return len(self._steps)
+
+    def _note_progress(self) -> None:
+        """Put into the steps what was told of them."""
+        self._steps, self._progress = self.steps, {}
 
     @property
     def plan(self) -> Plan | None:
@@ -59,7 +83,9 @@ class TaskView:
         match event:
             case PlanCreated() | PlanUpdated():
                 self.plan_id = event.plan.id
-                self.steps = {each.id: self._with_result(each) for each in event.plan.steps}
+                self._note_progress()
+                known = self._steps
+                self._steps = {each.id: _with_result(each, known) for each in event.plan.steps}
             case StatusChanged():
                 self.status = event
                 if event.state != "waiting" and not event.replay:
@@ -70,7 +96,8 @@ class TaskView:
                 if not event.replay:  # else the plan has told how far it is
                     self._change(event.step_id, status="running", progress=None)
             case StepProgressed():
-                self._change(event.step_id, progress=event.progress)
+                if event.step_id in self._steps:
+                    self._progress[event.step_id] = event.progress
             case StepCompleted():
                 self._end(event.step_id)
                 self._change(
@@ -97,22 +124,16 @@ class TaskView:
             case _:
                 pass
 
-    def _with_result(self, step: PlanStep) -> PlanStep:
-        """A step of a new plan with what it came to: live plans do not repeat results."""
-        known = self.steps.get(step.id)
-        if known is None or known.status != step.status or step.result is not None:
-            return step
-        return attrs.evolve(step, result=known.result)
-
     def _end(self, step_id: str) -> None:
         self.running.pop(step_id, None)
         if self.confirmation is not None and self.confirmation.step_id == step_id:
             self.confirmation = None
 
     def _change(self, step_id: str, **fields: object) -> None:
-        step = self.steps.get(step_id)
+        self._note_progress()
+        step = self._steps.get(step_id)
         if step is not None:
-            self.steps[step_id] = attrs.evolve(step, **fields)
+            self._steps[step_id] = attrs.evolve(step, **fields)
 
     def catch_up(self) -> list[Event]:
         """Where it stands, told in events; without its status."""
@@ -125,6 +146,14 @@ class TaskView:
         if self.completed is not None:
             events.append(self.completed)
         return events
+
+
+def _with_result(step: PlanStep, known: Mapping[str, PlanStep]) -> PlanStep:
+    """A step of a new plan with what it came to: live plans do not repeat results."""
+    before = known.get(step.id)
+    if before is None or before.status != step.status or step.result is not None:
+        return step
+    return attrs.evolve(step, result=before.result)
 
 
 @attrs.define
@@ -183,6 +212,12 @@ class SessionView:
         if (last.task_id, last.step_id) == (start.task_id, start.step_id):
             return None
         return attrs.evolve(start, replay=True, position=None, timestamp=None)
+
+    @property
+    def size(self) -> int:
+        """About how many events it takes to tell all of it, without making them."""
+        told = [*self.tasks.values()] or ([self.ended] if self.ended else [])
+        return 1 + sum(2 + len(each.running) + each.step_count // 10 for each in told)
 
     def catch_up(self) -> list[Event]:
         """The present state, told in events: what a connection without a past is given."""

@@ -11,6 +11,7 @@ from .codec import (
     encode_command,
     encode_event,
     event_type,
+    with_position,
 )
 from .framing import (
     sse_comment,
@@ -145,4 +146,5 @@ __all__ = [
     "to_jsonable",
     "websocket_close_frame",
     "websocket_text_frame",
+    "with_position",
 ]

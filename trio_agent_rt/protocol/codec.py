@@ -33,6 +33,7 @@ __all__ = [
     "encode_command",
     "encode_event",
     "event_type",
+    "with_position",
 ]
 
 COMMANDS: dict[str, type[m.Command]] = {
@@ -82,8 +83,13 @@ _LIMITS: Mapping[str, Any] = {
 """What a peer may send in a field of a command, beyond its type. Ids are echoed and
 kept, so they are short; a client's own ids (UUIDs, counters) are far below."""
 
+_TIMESTAMP = b'"timestamp":'
+
 _ENVELOPE = ("task_id", "position", "timestamp", "replay")
 """Fields of every event that travel beside its data."""
+
+_ANSWERS = (m.Acknowledged, m.CommandFailed)
+"""Events that name what they answer."""
 
 _encode = msgspec.json.Encoder().encode
 _EVENT_NAMES: dict[type, str] = {cls: name for name, cls in EVENTS.items()}
@@ -123,9 +129,20 @@ def encode_event(
         envelope["taskId"] = event.task_id
     if event.replay:
         envelope["replay"] = True
-    if isinstance(event, m.Acknowledged | m.CommandFailed) and event.request_id is not None:
+    if isinstance(event, _ANSWERS) and event.request_id is not None:
         envelope["requestId"] = event.request_id
     return _to_bytes(envelope)
+
+
+def with_position(text: bytes, position: Position) -> bytes:
+    """What `encode_event` gave for an event without a position, as it is with one.
+
+    Whoever tells many logs the same has its text made once.
+    """
+    # The last: data may have this key too, and behind it stand only ids, in whose text a quote
+    # is written as \".
+    place = text.rindex(_TIMESTAMP)
+    return b'%b"id":"%b",%b' % (text[:place], str(position).encode(), text[place:])
 
 
 def event_type(event: m.Event) -> str:

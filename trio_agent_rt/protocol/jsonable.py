@@ -61,6 +61,8 @@ _NO_SCALAR = object()
 
 def clean_text(text: str) -> str:
     """`text` with lone surrogates, which UTF-8 cannot carry, replaced by U+FFFD."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -126,10 +128,10 @@ class _Walk:
 
     def value(self, value: object, depth: int) -> Any:
         self._left -= self._overhead
-        if value is None or value is True or value is False:
-            return value
         if type(value) is str:
             return self._text(value)
+        if value is None or value is True or value is False:
+            return value
         if type(value) is int:
             return self._integer(value)
         if type(value) is float:
@@ -155,9 +157,10 @@ class _Walk:
             self._open.discard(id(value))
 
     def _text(self, text: str) -> str:
-        room = max(self._left, 0)
-        self._left -= len(text)
-        if len(text) > room:
+        size = len(text)
+        room = self._left
+        self._left = room - size
+        if size > room and size > (room := max(room, 0)):
             self._too_big()
             return f"{clean_text(text[:room])}… [cut: {len(text) - room} more characters]"
         return clean_text(text)
@@ -226,8 +229,10 @@ class _Walk:
                 self._too_big()
                 result["…"] = f"<cut: {_rest(whole, done)} fields>"
                 break
-            name = self._text(key) if type(key) is str else self.value(key, self._max_depth - 1)
-            text = name if type(name) is str else str(name)
+            if type(key) is str:
+                text = self._text(key)
+            else:
+                text = str(self.value(key, self._max_depth - 1))
             if text in result:  # 1 and "1", or two that differed in what was cut or replaced
                 text = f"{text} ({done})"
             result[text] = self.value(value, depth + 1)

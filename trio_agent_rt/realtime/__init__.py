@@ -2,7 +2,18 @@
 
 from .access import ANONYMOUS, Action, Authorize, Principal, SessionInfo, Tickets
 from .follower import Follower
-from .peers import COMMAND_BYTES, Connection, Framing, Inquiry, Limits, RateLimit
+from .peers import (
+    COMMAND_BYTES,
+    Connection,
+    Framing,
+    Inquiry,
+    Limits,
+    Outlet,
+    RateLimit,
+    Wrap,
+    WriteSome,
+    Writing,
+)
 from .server import RealtimeAgent
 from .session import BusyPolicy, Session
 from .supervisor import Phase
@@ -21,6 +32,7 @@ __all__ = [
     "Framing",
     "Inquiry",
     "Limits",
+    "Outlet",
     "Phase",
     "Principal",
     "RateLimit",
@@ -29,4 +41,7 @@ __all__ = [
     "Session",
     "SessionInfo",
     "Tickets",
+    "Wrap",
+    "WriteSome",
+    "Writing",
 ]

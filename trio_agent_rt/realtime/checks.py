@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["check_at_least", "check_counts", "says_something"]
+from collections.abc import Collection
+
+__all__ = ["check_at_least", "check_choice", "check_counts", "says_something"]
 
 
 def check_at_least(least: float, **values: float | None) -> None:
@@ -21,6 +23,13 @@ def check_counts(**values: object) -> None:
     for name, value in values.items():
         if not isinstance(value, int):
             raise TypeError(f"{name} is a count, so it cannot be {value!r}")
+
+
+def check_choice(choices: Collection[str], **values: object) -> None:
+    """Raise ValueError, with its name, for a value that is none of `choices`."""
+    for name, value in values.items():
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
 def says_something(text: object) -> bool:

@@ -7,9 +7,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 
 from ..errors import RateLimited, SessionEnded, TooManyConnections, UnknownSession
-from ..protocol import Position
+from ..protocol import CloseCode, Event, Position
 from .access import ANONYMOUS, Principal
-from .peers import Client, Limits
+from .peers import Client, Connection, Limits, Writing
 from .session import Session
 
 __all__ = ["SessionRegistry"]
@@ -39,6 +39,7 @@ class SessionRegistry:
         # By session, in the order of their going.
         self._gone: dict[str, OrderedDict[str, None]] = {}
         self._connections: Counter[str] = Counter()
+        self._connected = 0
         # By id and by epoch: whose they were.
         self._ended: OrderedDict[str, Principal | None] = OrderedDict()
 
@@ -97,6 +98,18 @@ class SessionRegistry:
             return session
         raise UnknownSession("no such session")
 
+    def tell_all(self, event: Event) -> None:
+        """Tell every connection something that stands in no log."""
+        for session in self.sessions:
+            for connection in session.connections:
+                connection.reply(event)
+
+    def close_all(self) -> None:
+        """Have every connection closed: the server shuts down."""
+        for session in self.sessions:
+            for connection in session.connections:
+                connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
+
     def open(
         self, owner: Principal | None, session_id: str | None = None, *, room: bool = False
     ) -> Session:
@@ -125,13 +138,45 @@ class SessionRegistry:
         while len(self._ended) > 2 * REMEMBERED_ENDS:
             self._ended.popitem(last=False)
 
-    def came(self, client: Client) -> None:
+    def attach(
+        self,
+        writing: Writing,
+        principal: Principal,
+        session_id: str | None,
+        last_position: str | None,
+        *,
+        room: bool,
+    ) -> Connection:
+        """A new viewer; see `RealtimeAgent.connect` for who may, and what is raised."""
+        position = Position.parse(last_position) if last_position else None
+        session = self.choose(principal, session_id, position, room=room)
+        fresh = session is None
+        if session is None:
+            session = self.open(None if room else principal, session_id, room=room)
+        connection = session.attach(
+            principal,
+            writing,
+            position,
+            fresh=fresh and not last_position,
+            resuming=bool(last_position),
+        )
+        self._came(connection.client)
+        return connection
+
+    def detach(self, connection: Connection) -> None:
+        """A viewer has gone."""
+        connection.client.session.detach(connection)
+        self._went(connection.client)
+
+    def _came(self, client: Client) -> None:
         """A client has a connection."""
         self._clients[client.id] = client
         self._connections[client.principal.id] += 1
+        self._connected += 1
 
-    def went(self, client: Client) -> None:
+    def _went(self, client: Client) -> None:
         """A client has its connection no more; it is known for as long as its session."""
+        self._connected -= 1
         self._connections[client.principal.id] -= 1
         if not self._connections[client.principal.id]:
             del self._connections[client.principal.id]
@@ -176,7 +221,7 @@ class SessionRegistry:
 
     def _check_room(self, principal: Principal) -> None:
         limits = self._limits
-        if self._connections.total() >= limits.max_connections:
+        if self._connected >= limits.max_connections:
             raise TooManyConnections("the server has as many connections as it may")
         if (
             principal != ANONYMOUS

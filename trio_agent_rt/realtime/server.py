@@ -15,17 +15,18 @@ from ..errors import RateLimited, ShuttingDown
 from ..events import Redaction
 from ..protocol import (
     RESERVED_TYPES,
-    CloseCode,
     Command,
     CommandFailed,
     CustomEvent,
     Event,
     Position,
     SessionSummary,
+    encode_event,
 )
 from .access import ANONYMOUS, Authorize, Principal, Tickets
-from .checks import check_at_least, check_counts, says_something
-from .peers import Connection, Framing, Inquiry, Limits
+from .checks import check_at_least, check_choice, check_counts, says_something
+from .fanout import Flusher
+from .peers import Connection, Framing, Inquiry, Limits, Writing
 from .peers.commands import carry_out
 from .registry import SessionRegistry
 from .session import BusyPolicy, Session
@@ -68,6 +69,7 @@ class RealtimeAgent:
         redaction: secrets that neither viewers nor the models of a `PlanningAgent` are shown,
             for example `Redaction.of_environment()`, or None for none. What flows from step to step
             stays whole, and so does what `RunningTask.result` gives.
+        direct_writes: whether viewers who keep up are written to without a Trio task each.
 
     From the cancel or the end of the block to the return it takes at most
     `drain_timeout + cleanup_timeout + 1` seconds, unless an agent shields itself from
@@ -89,11 +91,11 @@ class RealtimeAgent:
         authorize: Authorize | None = None,
         limits: Limits | None = None,
         redaction: Redaction | None = None,
+        direct_writes: bool = True,
     ) -> None:
         if not callable(agent):
             raise TypeError(f"agent must be an async function (task, run), not {agent!r}")
-        if busy not in get_args(BusyPolicy):
-            raise ValueError(f"busy must be one of {', '.join(get_args(BusyPolicy))}, not {busy!r}")
+        check_choice(get_args(BusyPolicy), busy=busy)
         check_at_least(1, buffer_size=buffer_size)
         check_counts(buffer_size=buffer_size, max_queued=max_queued)
         check_at_least(
@@ -119,15 +121,23 @@ class RealtimeAgent:
         self.tickets: Tickets = Tickets(lifetime=self.limits.ticket_lifetime)
         """Through which a page hands over who it is where it can set no header."""
         self.redaction = redaction
+        self.direct_writes = direct_writes
+        """Whether viewers who keep up are written to without waiting."""
+        self.flusher: Flusher = Flusher()
+        """Hands on what all sessions have published."""
         self._registry = SessionRegistry(
             lambda session_id, owner, room: Session(self, session_id, owner, room), self.limits
         )
+        self.forget: Callable[[Session], None] = self._registry.forget
+        """A session is over."""
         self._life = Supervisor(
             lambda: self.tasks,
             self.begin_shutdown,
-            self._close_all,
+            self._registry.close_all,
             cleanup_timeout=cleanup_timeout,
         )
+        self.task_ended: Callable[[], None] = self._life.note_change
+        """A task of a session has ended."""
 
     def __repr__(self) -> str:
         return f"<RealtimeAgent {self.phase} sessions={len(self._registry)}>"
@@ -135,6 +145,7 @@ class RealtimeAgent:
     async def __aenter__(self) -> Self:
         """Open it, once."""
         await self._life.open()
+        self.nursery.start_soon(self.flusher.run)
         return self
 
     def __aexit__(
@@ -174,15 +185,8 @@ class RealtimeAgent:
         """
         first = self._life.begin(self.drain_timeout if drain_timeout is None else drain_timeout)
         if first:
-            told = CommandFailed(message="the server is shutting down", code="shutting_down")
-            for session in self._registry.sessions:
-                for connection in session.connections:
-                    connection.reply(told)
-
-    def _close_all(self) -> None:
-        for session in self._registry.sessions:
-            for connection in session.connections:
-                connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
+            message = "the server is shutting down"
+            self._registry.tell_all(CommandFailed(message=message, code="shutting_down"))
 
     async def shut_down(self, drain_timeout: float | None = None) -> None:
         """Shut it down, and return when every task has ended.
@@ -269,14 +273,15 @@ class RealtimeAgent:
         event: Event = CustomEvent(type=type, data=data)
         if self.redaction:
             event = self.redaction.event(event)
+        text = encode_event(event) if len(targets) > 1 else None
         for each in targets:
-            each.publish(event)
+            each.publish(event, text)
 
     @asynccontextmanager
     async def connect(
         self,
         *,
-        framing: Framing,
+        framing: Framing | Writing,
         principal: Principal = ANONYMOUS,
         session_id: str | None = None,
         last_position: str | None = None,
@@ -285,7 +290,8 @@ class RealtimeAgent:
         """A viewer of a session, attached until the `async with` is left.
 
         Args:
-            framing: what a message looks like on the transport.
+            framing: what a message looks like on the transport; or a `Writing`, where it can
+                write without waiting, or does not wait for what is to be written.
             principal: whoever is behind it.
             session_id: the session to attach to; None for the one that `last_position`
                 is of, or else a new private one.
@@ -299,25 +305,29 @@ class RealtimeAgent:
             ShuttingDown: when the server has shut down.
         """
         await trio.lowlevel.checkpoint()
-        position = Position.parse(last_position) if last_position else None
-        session = self._choose(principal, session_id, position, room=create)
-        fresh = session is None
-        if session is None:
-            owner = None if create else principal
-            session = self._registry.open(owner, session_id, room=create)
-        connection = session.attach(
-            principal,
-            framing,
-            position,
-            fresh=fresh and not last_position,
-            resuming=bool(last_position),
-        )
-        self._registry.came(connection.client)
+        connection = self.attach(framing, principal, session_id, last_position, create=create)
         try:
             yield connection
         finally:
-            session.detach(connection)
-            self._registry.went(connection.client)
+            self.detach(connection)
+
+    def attach(
+        self,
+        framing: Framing | Writing,
+        principal: Principal,
+        session_id: str | None,
+        last_position: str | None,
+        *,
+        create: bool,
+    ) -> Connection:
+        """As `connect`, for who has no block to stay in: `detach` must follow."""
+        self._check_attachable()
+        writing = Writing.of(framing, direct=self.direct_writes)
+        return self._registry.attach(writing, principal, session_id, last_position, room=create)
+
+    def detach(self, connection: Connection) -> None:
+        """A viewer that was attached has gone."""
+        self._registry.detach(connection)
 
     def check_connect(
         self,
@@ -332,15 +342,13 @@ class RealtimeAgent:
         It takes what `connect` takes. A `SessionEnded`, which is an `UnknownSession`, tells
         that the session has ended for good, to nobody but whom it belonged to.
         """
+        self._check_attachable()
         position = Position.parse(last_position) if last_position else None
-        self._choose(principal, session_id, position, room=create)
+        self._registry.choose(principal, session_id, position, room=create)
 
-    def _choose(
-        self, principal: Principal, session_id: str | None, last: Position | None, *, room: bool
-    ) -> Session | None:
+    def _check_attachable(self) -> None:
         if self.phase in {"cancelling", "closed"}:
             raise ShuttingDown("the server is shutting down")
-        return self._registry.choose(principal, session_id, last, room=room)
 
     def check_size(self, client_ids: Iterable[str], principal: Principal, size: int) -> None:
         """Raise what keeps a command of many bytes, beside a connection, from being read.
@@ -390,11 +398,3 @@ class RealtimeAgent:
         """Run something beside the tasks, until the shutdown is over."""
         if self.phase != "closed":
             self.nursery.start_soon(function, *args)
-
-    def task_ended(self) -> None:
-        """A task of a session has ended."""
-        self._life.note_change()
-
-    def forget(self, session: Session) -> None:
-        """A session is over."""
-        self._registry.forget(session)

@@ -18,7 +18,6 @@ import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from weakref import WeakSet
 
 import attrs
 import trio
@@ -42,8 +41,9 @@ from ..protocol import (
 )
 from .access import Principal, SessionInfo
 from .access.authorize import Action, is_allowed
+from .fanout import Viewers
 from .follower import Follower
-from .peers import Connection, Framing
+from .peers import Connection, Writing
 from .task import Agent, EndedTask, RunningTask
 
 if TYPE_CHECKING:
@@ -83,9 +83,8 @@ class Session:
         self.id = session_id
         self.owner = owner
         self.room = room
-        self.log: EventLog = EventLog(
-            max_events=server.buffer_size, max_bytes=server.limits.log_bytes
-        )
+        log_bytes = server.limits.log_bytes
+        self.log: EventLog = EventLog(max_events=server.buffer_size, max_bytes=log_bytes)
         self.view: SessionView = SessionView()
         self.agent: Agent = server.agent
         self.server = server
@@ -94,15 +93,17 @@ class Session:
         self._tasks: dict[str, RunningTask] = {}
         self._queue: list[RunningTask] = []
         self._known_ids: OrderedDict[str, None] = OrderedDict()
-        self._connections: set[Connection] = set()
-        # Weak: an iterator that was let go of says nothing to anybody.
-        self._observers: WeakSet[Connection] = WeakSet()
+        self._viewers = Viewers(
+            server.flusher,
+            max_events=HELD_BACK_LOGS * server.buffer_size,
+            max_bytes=log_bytes,
+        )
         self._lingering: trio.CancelScope | None = None
         self._expired = False
         self.publish(self.view.status)
 
     def __repr__(self) -> str:
-        return f"<Session {self.id[:8]}… tasks={len(self._tasks)} viewers={len(self._connections)}>"
+        return f"<Session {self.id[:8]}… tasks={len(self._tasks)} viewers={len(self._viewers)}>"
 
     @property
     def tasks(self) -> list[RunningTask]:
@@ -112,12 +113,12 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether nobody watches it and nothing runs in it."""
-        return not self._tasks and not self._connections
+        return not self._tasks and not self._viewers
 
     @property
     def connections(self) -> list[Connection]:
         """Who watches it."""
-        return list(self._connections)
+        return self._viewers.connections
 
     def summary(self) -> SessionSummary:
         """It in a line, for its owner."""
@@ -127,32 +128,29 @@ class Session:
             state=status.state,
             message=status.message,
             tasks=[*self._tasks],
-            connections=len(self._connections),
+            connections=len(self._viewers),
         )
 
-    def publish(self, event: Event) -> None:
-        """Give `event` its place in the log and to every viewer. Never waits."""
+    def publish(self, event: Event, text: bytes | None = None) -> None:
+        """Give `event`, or what it was encoded to, its place, and to every viewer. Never waits."""
         if isinstance(event, TaskCompleted):
             event = _bounded(event)
         elif isinstance(event, ConfirmationRequested):
             self._repeat_start(event)
-        entry = self.log.append(event)
+        entry = self.log.append(event, text)
         self.view.apply(event)
-        for connection in self._connections:
-            connection.offer(entry)
-        for observer in tuple(self._observers):
-            observer.offer(entry)
-            if observer.closing is not None:
-                self.forget_observer(observer)
+        self._viewers.publish(entry)
 
     def _repeat_start(self, question: ConfirmationRequested) -> None:
         """Where other steps have started since, say again which one is about to ask."""
         again = self.view.start_to_repeat(question)
         if again is not None:
             self.view.apply(again)
-            item = encode(again)
-            for connection in self._connections:
-                connection.offer(item)
+            self._viewers.publish_to_peers(encode(again))
+
+    def bring(self, connection: Connection) -> None:
+        """Give a viewer now what was published and has not reached it yet."""
+        self._viewers.bring(connection)
 
     def catch_up(self) -> list[Event]:
         """The present state, told in events."""
@@ -173,7 +171,7 @@ class Session:
     def attach(
         self,
         principal: Principal,
-        framing: Framing,
+        writing: Writing,
         last_position: Position | None,
         *,
         fresh: bool = False,
@@ -186,7 +184,7 @@ class Session:
             fresh: the session was made for it, and it is given all.
             resuming: it named a position, even if that could not be read.
         """
-        connection = self._new_connection(principal, framing)
+        connection = self._new_connection(principal, writing)
         start = Position(self.log.position.epoch, 0) if fresh else last_position
         held = start is not None and self.log.holds(start)
         connected = Connected(
@@ -204,34 +202,35 @@ class Session:
                 backlog.append(encode(GapOccurred(missed=self.log.missed(last_position))))
             backlog += map(encode, self.catch_up())
             connection.begin(backlog, self.log.position)
-        self._connections.add(connection)
+        self._viewers.add(connection)
         self._live_on()
         return connection
 
     def observe(self, start: Position) -> Connection:
         """A viewer inside this process: told no `connected`, and no reason to live on."""
-        connection = self._new_connection(Principal("observer"), Encoded.websocket)
+        connection = self._new_connection(Principal("observer"), Writing(Encoded.websocket))
         connection.client.connection = None  # it sends no commands; and so nothing holds it
         if self.log.holds(start):
             connection.begin(self.log.after(start), start)
         else:
             gap = GapOccurred(missed=self.log.missed(start))
             connection.begin([encode(each) for each in (gap, *self.catch_up())], self.log.position)
-        self._observers.add(connection)
+        self._viewers.add_observer(connection)
         return connection
 
-    def _new_connection(self, principal: Principal, framing: Framing) -> Connection:
+    def _new_connection(self, principal: Principal, writing: Writing) -> Connection:
         held_back = HELD_BACK_LOGS * self.server.buffer_size
-        return Connection(self, principal, framing, self.server.limits, held_back)
+        return Connection(self, principal, writing, self.server.limits, held_back)
 
     def forget_observer(self, connection: Connection) -> None:
         """An observer has stopped looking."""
-        self._observers.discard(connection)
+        self._viewers.remove_observer(connection)
 
+    @trio.lowlevel.enable_ki_protection
     def detach(self, connection: Connection) -> None:
         """A viewer has gone; the last one starts the clock of `linger`."""
         connection.client.connection = None
-        self._connections.discard(connection)
+        self._viewers.remove(connection)
         connection.close(CloseCode.NORMAL, flush=False)
         self._linger_if_left()
 
@@ -268,7 +267,7 @@ class Session:
         if server.phase != "serving":
             raise ShuttingDown("the server is shutting down and takes no new tasks")
         self._refuse_if_busy()
-        lonely = needs_viewer and not self._connections
+        lonely = needs_viewer and not self._viewers
         if lonely and self._expired:
             raise SessionEnded("the session is about to end: its last connection did not come back")
         task_id = task_id or uuid.uuid4().hex
@@ -354,7 +353,7 @@ class Session:
             self._linger_if_left()
 
     def _linger_if_left(self) -> None:
-        if self._connections or self._lingering is not None:
+        if self._viewers or self._lingering is not None:
             return
         linger = self.server.linger
         if self._expired or linger == 0:

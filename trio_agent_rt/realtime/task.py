@@ -307,7 +307,7 @@ class RunningTask:
         if isinstance(event, StepProgressed | StepOutput):
             for each in self._throttle.offer(event, trio.current_time()):
                 self._session.publish(each)
-            self._wake_pump()
+            self._wake_pump(event)
             return
         step_id = getattr(event, "step_id", None)
         if step_id is not None or isinstance(event, TaskCompleted):
@@ -315,8 +315,8 @@ class RunningTask:
                 self._session.publish(each)
         self._session.publish(event)
 
-    def _wake_pump(self) -> None:
-        due = self._throttle.due()
+    def _wake_pump(self, offered: StepProgressed | StepOutput) -> None:
+        due = self._throttle.due(offered)
         if due is not None and due < self._pump_at:
             self._pump_at = due
             with contextlib.suppress(trio.WouldBlock):  # it is awake already

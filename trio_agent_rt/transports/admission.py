@@ -25,7 +25,7 @@ from attrs import Factory, evolve, field, frozen
 from ..errors import ConnectionRejected
 from ..realtime import ANONYMOUS, Principal, Tickets
 from .cors import Cors, preflight_headers, response_headers
-from .origins import OriginPolicy
+from .origins import Judgement, OriginPolicy
 from .request import Request, http_response
 
 if TYPE_CHECKING:
@@ -169,8 +169,10 @@ class Admission:
 
     def response_headers(self, asked: Request, *, loopback: bool) -> dict[str, str]:
         """What every HTTP answer needs, a refusal too, so that a page may see it or not."""
-        judged = self._origins.judge(asked, loopback=loopback)
-        return response_headers(self.cors, asked.headers.get("origin"), judged)
+        origin = asked.headers.get("origin")
+        if origin is None:  # then nothing is told of it
+            return response_headers(self.cors, None, Judgement())
+        return response_headers(self.cors, origin, self._origins.judge(asked, loopback=loopback))
 
     def preflight_headers(
         self, asked: Request, *, loopback: bool, methods: Iterable[str]

@@ -6,6 +6,7 @@ import http
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol, TypeVar, overload
 
 import h11
 from attrs import Factory, field, frozen
@@ -15,9 +16,12 @@ from ..errors import ConnectionRejected
 __all__ = [
     "SUBPROTOCOL",
     "TOKEN_SYNTAX",
+    "Head",
     "Headers",
+    "PlainHead",
     "Request",
     "http_response",
+    "plain_head",
     "read_request",
 ]
 
@@ -28,6 +32,11 @@ _BEARER_SUBPROTOCOL = "bearer."
 
 TOKEN_SYNTAX = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 """What a bearer token can be (RFC 6750, 2.1)."""
+
+
+_MAX_QUERY_FIELDS = 1000
+
+T = TypeVar("T")
 
 
 class Headers(Mapping[str, str]):
@@ -47,8 +56,28 @@ class Headers(Mapping[str, str]):
             between = "; " if key == "cookie" else ", "
             self._values[key] = value if held is None else f"{held}{between}{value}"
 
+    @classmethod
+    def of(cls, head: Head) -> Headers:
+        """Those of the head of a request."""
+        return cls((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+
+    @classmethod
+    def of_dict(cls, values: dict[str, str]) -> Headers:
+        """These, which are not looked at: names in lower case. They are not copied."""
+        made = cls()
+        made._values = values
+        return made
+
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
+
+    @overload
+    def get(self, key: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, key: str, default: str | T, /) -> str | T: ...
+    def get(self, key: str, default: object = None, /) -> object:
+        """That of this name, or `default`."""
+        return self._values.get(key.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -71,7 +100,8 @@ def _to_headers(given: Mapping[str, str]) -> Headers:
 
 def _cookies_of(asked: Request) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for pair in asked.headers.get("cookie", "").split(";"):
+    given = asked.headers.get("cookie")
+    for pair in given.split(";") if given else ():
         name, separator, value = pair.partition("=")
         if separator:
             value = value.strip()
@@ -141,38 +171,125 @@ class Request:
         return self.headers.get("upgrade", "").lower() == "websocket"
 
 
+class Head(Protocol):
+    """The head of a request: `h11.Request`, or what looks like it."""
+
+    @property
+    def method(self) -> bytes:
+        """As it was sent."""
+        ...
+
+    @property
+    def target(self) -> bytes:
+        """As it was sent; ASCII."""
+        ...
+
+    @property
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """Names in lower case."""
+        ...
+
+
+# A GET of HTTP/1.1 whose fields are ASCII, without a blank in front of them, and none of
+# those that say that a body follows (RFC 9112, 3 and 5). Each is there once.
+_PLAIN = re.compile(
+    rb"GET (?P<target>/[!-~]*) HTTP/1\.1\r\n"
+    rb"(?P<fields>"
+    rb"(?:(?!(?i:content-length|transfer-encoding):)[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)"
+    rb"\r\n",
+    re.ASCII,
+)
+_FIELD = re.compile(r"([^:\r\n]+):([^\r\n]*)\r\n")
+# What nginx takes by default, too; with more of it two expressions would run for long.
+_MAX_PLAIN_BYTES = 8 * 1024
+
+
+class PlainHead(NamedTuple):
+    """The head of a request that was read without h11."""
+
+    target: bytes
+    text_headers: Headers
+    """What `headers` are, as a request has them."""
+    method: bytes = b"GET"
+    http_version: bytes = b"1.1"
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Names in lower case."""
+        return [(name.encode(), value.encode()) for name, value in self.text_headers.items()]
+
+
+def plain_head(data: bytes) -> tuple[PlainHead, int] | None:
+    """The head that `data` begins with, and where it ends; None if it is h11's to judge.
+
+    Those of all browsers and clients are plain enough.
+    """
+    if len(data) > _MAX_PLAIN_BYTES:
+        return None
+    match = _PLAIN.match(data)
+    if match is None:
+        return None
+    fields: dict[str, str] = {}
+    for name, value in _FIELD.findall(match["fields"].decode("ascii")):
+        key = name.lower()
+        if key in fields:
+            return None
+        fields[key] = value.strip(" \t")
+    if "host" not in fields:
+        return None
+    return PlainHead(match["target"], Headers.of_dict(fields)), match.end()
+
+
 def read_request(
-    head: bytes, *, remote_host: str = "", remote_port: int = 0, secure: bool = False
+    event: Head,
+    *,
+    headers: Headers | None = None,
+    remote_host: str = "",
+    remote_port: int = 0,
+    secure: bool = False,
 ) -> Request:
-    """The request that `head` begins with.
+    """A request whose head has been read.
+
+    Args:
+        headers: those of the head, where somebody has made them already.
 
     Raises:
-        ConnectionRejected: (400) when it is no whole HTTP request.
+        ConnectionRejected: (400) when its target cannot be read.
     """
-    parser = h11.Connection(h11.SERVER)
-    try:
-        parser.receive_data(head)
-        event = parser.next_event()
-        if not isinstance(event, h11.Request):
-            raise ConnectionRejected(400, "This is not a whole HTTP request.")
-        path, _, query = event.target.decode("ascii").partition("?")
-        fields = urllib.parse.parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
-    except (h11.RemoteProtocolError, ValueError):
-        raise ConnectionRejected(400, "This is not an HTTP request.") from None
-    headers = Headers(
-        (name.decode("ascii"), value.decode("latin-1")) for name, value in event.headers
-    )
-    proposed = headers.get("sec-websocket-protocol", "").split(",")
+    path, _, query = event.target.decode("ascii").partition("?")
+    if headers is None:
+        headers = event.text_headers if isinstance(event, PlainHead) else Headers.of(event)
+    proposed = headers.get("sec-websocket-protocol")
     return Request(
         path=urllib.parse.unquote(path, errors="replace"),
         method=event.method.decode("ascii"),
-        query=dict(fields),
+        query=_query_of(query) if query else {},
         headers=headers,
         remote_host=remote_host,
         remote_port=remote_port,
         secure=secure,
-        subprotocols=tuple(name.strip() for name in proposed if name.strip()),
+        subprotocols=tuple(name.strip() for name in proposed.split(",") if name.strip())
+        if proposed
+        else (),
     )
+
+
+def _query_of(text: str) -> dict[str, str]:
+    if "%" not in text and "+" not in text and text.count("&") < _MAX_QUERY_FIELDS:
+        # As nearly all are: nothing is to be decoded.
+        found: dict[str, str] = {}
+        for pair in text.split("&"):
+            if pair:
+                name, _, value = pair.partition("=")
+                found[name] = value
+        return found
+    try:
+        fields = urllib.parse.parse_qsl(
+            text, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS
+        )
+    except ValueError:
+        raise ConnectionRejected(400, "This is not an HTTP request.") from None
+    return dict(fields)
 
 
 def http_response(rejected: ConnectionRejected) -> bytes:

@@ -15,17 +15,28 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import trio
 
 from ..ungrouping import Ungrouping
+from .listeners import SwiftListener
 
 if TYPE_CHECKING:
     from ..realtime import RealtimeAgent
 
-__all__ = ["Endpoint", "NoteProven", "Placed", "Visit", "Visitors", "endpoints_of"]
+__all__ = [
+    "Endpoint",
+    "NoteProven",
+    "Placed",
+    "Visit",
+    "Visitors",
+    "endpoints_of",
+    "secured",
+    "shown",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +56,10 @@ class Visit(Protocol):
     """The life of one connection."""
 
     async def attend(self) -> None:
-        """Serve the peer until it is gone. Not cancelled from outside: see `close`, `cut`."""
+        """Serve the peer until it is gone, in a Trio task that does nothing else.
+
+        Not cancelled from outside: see `close`, `cut`.
+        """
         ...
 
     def turn_away(self) -> None:
@@ -72,15 +86,21 @@ class Visitors:
     Args:
         receive: makes the visit of a peer that has just connected; given its connection
             and what to call when it has proven itself. Opens nothing and waits for nothing.
+        beside: what runs for all of them while they are served, or None.
     """
 
     def __init__(
         self,
         realtime: RealtimeAgent,
         receive: Callable[[trio.abc.Stream, NoteProven], Visit],
+        *,
+        beside: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._realtime = realtime
         self._receive = receive
+        self._beside = beside
+        # Shielded: as long as somebody is there, a cancel from outside does not end it.
+        self._beside_scope = trio.CancelScope(shield=True)
         # In the order of their coming, or of their being waited for again.
         self._present: dict[Visit, None] = {}
         self._unproven: dict[Visit, None] = {}
@@ -101,14 +121,16 @@ class Visitors:
             listeners: for sockets, or for whatever else carries bytes.
             on_listening: called once, when peers are accepted.
         """
+        accepting_from = [SwiftListener.of(each) for each in listeners]
         with Ungrouping():
             async with trio.open_nursery() as visits:
+                visits.start_soon(self._run_beside)
                 try:
                     async with trio.open_nursery() as accepting:
                         serve = functools.partial(
                             trio.serve_listeners,
                             self.welcome,
-                            list(listeners),
+                            accepting_from,
                             handler_nursery=visits,
                         )
                         await accepting.start(serve)
@@ -118,11 +140,17 @@ class Visitors:
                 finally:
                     try:
                         with trio.CancelScope(shield=True):
-                            for listener in listeners:
+                            for listener in accepting_from:
                                 await trio.aclose_forcefully(listener)
                             await self.see_out()
                     finally:  # also when Ctrl-C comes here: nothing else ends them
                         self._cut_all()
+                        self._beside_scope.cancel()
+
+    async def _run_beside(self) -> None:
+        with self._beside_scope:
+            if self._beside is not None:
+                await self._beside()
 
     async def welcome(self, transport: trio.abc.Stream) -> None:
         """Serve a peer that has just connected. Nothing it does gets out of here."""
@@ -205,6 +233,27 @@ def endpoints_of(transport: trio.abc.Stream) -> tuple[Endpoint, Endpoint]:
     if isinstance(transport, Placed):
         return transport.remote, transport.local
     return ("", 0), ("", 0)
+
+
+def shown(endpoint: Endpoint) -> str:
+    """An address and a port as they are written in URLs."""
+    host, port = endpoint
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def secured(
+    transport: trio.abc.Stream, ssl_context: ssl.SSLContext | None
+) -> trio.abc.Stream:
+    """`transport` with TLS over it, once that is agreed on; itself without a context.
+
+    Raises:
+        trio.BrokenResourceError: when the peer does not speak it, or is gone.
+    """
+    if ssl_context is None:
+        return transport
+    stream = trio.SSLStream(transport, ssl_context, server_side=True, https_compatible=True)
+    await stream.do_handshake()
+    return stream
 
 
 def _endpoint_of(name: Callable[[], tuple[object, ...]]) -> Endpoint:

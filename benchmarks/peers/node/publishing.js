@@ -24,7 +24,7 @@ const PADDING = "x".repeat(300 - textOf(0, "").length);
 export const eventText = (number) => textOf(number, PADDING);
 
 export const announce = (port, versions) =>
-  console.log(JSON.stringify({ port, versions: { node: process.version, ...versions }, note: null }));
+  console.log(JSON.stringify({ port, versions: { node: process.version, ...versions } }));
 
 /** Calls `publish` with 0, 1, 2, … when it is time, until standard input is closed. */
 export const publishEvents = (publish) => {

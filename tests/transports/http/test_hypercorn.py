@@ -40,7 +40,7 @@ SIGNATURES = {
     "hypercorn.protocol.h11:H11Protocol._check_protocol": "self event",
     "hypercorn.protocol.h11:H11Protocol._create_stream": "self request",
     "hypercorn.protocol.h11:H11Protocol._send_error_response": "self status_code",
-    # What Hypercorn calls of ours: `_Requests`, and `Inlet` instead of its event.
+    # What Hypercorn calls of ours: `Requests`, and `Inlet` instead of its event.
     "hypercorn.typing:TaskGroup.spawn_app": "self app config scope send",
     "hypercorn.typing:TaskGroup.spawn": "self func args",
     "hypercorn.typing:Event.clear": "self",
@@ -58,6 +58,9 @@ SIGNATURES = {
 
 # A line of a method, and what depends on it.
 LINES = {
+    "hypercorn.protocol.h11:H11Protocol.handle": {
+        "if self.stream is not None:": "an answer that was taken over is forgotten there",
+    },
     "hypercorn.protocol.h11:H11Protocol._handle_events": {
         "await self.can_read.wait()": "the parser stops at our Inlet between two requests",
         "await self._check_protocol(event)": "HTTP/2 and bad targets are refused there",
@@ -72,7 +75,7 @@ LINES = {
         'upgrade_value.lower() == "websocket"': "without an Upgrade header it is never a WebSocket",
     },
     "hypercorn.protocol.http_stream:HTTPStream.handle": {
-        "await self.task_group.spawn_app(": "each request is started by our _Requests",
+        "await self.task_group.spawn_app(": "each request is started by our Requests",
         'await self.app_put({"type": "http.disconnect"})': "a handler is told that its peer left",
     },
     "quart_trio.asgi:TrioASGIHTTPConnection.handle_messages": {

@@ -24,7 +24,7 @@ from tests.transports.http.peers import (
 )
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.realtime import Limits, RealtimeAgent
-from trio_agent_rt.transports.http.visit import receiver
+from trio_agent_rt.transports.http.reception.receiver import receiver
 from trio_agent_rt.transports.listeners import HTTPAddress
 
 PATIENT = Limits(handshake_timeout=60, write_timeout=60, close_timeout=0.2)

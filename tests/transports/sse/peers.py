@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,7 +20,7 @@ from attrs import frozen
 from quart import Blueprint
 from quart_trio import QuartTrio
 
-from tests.transports.http.peers import Answer, ask, error_of, http
+from tests.transports.http.peers import Answer, HTTPPeer, ask, error_of, http
 from tests.transports.websocket.peers import quick
 from trio_agent_rt.agent import Tool, ToolCall
 from trio_agent_rt.protocol import ToolInfo
@@ -32,8 +33,10 @@ __all__ = [
     "Answer",
     "Block",
     "Stream",
+    "asked",
     "error_of",
     "get",
+    "heard_by",
     "http",
     "mounted",
     "open_stream",
@@ -234,3 +237,41 @@ async def started(stream: Stream) -> tuple[str, str]:
     """The ids of the client and of the session, out of a stream that has just begun."""
     data = (await stream.event("connected")).message["data"]
     return data["clientId"], data["sessionId"]
+
+
+def asked(
+    target: str = "/sse", *headers: str, host: str = "127.0.0.1", method: str = "GET"
+) -> bytes:
+    """A request of one's own."""
+    return http(target, method=method, headers=headers, host=host)
+
+
+_HEAD_END = b"\r\n\r\n"
+
+
+def _whole(sent: bytes, heard: bytes) -> bool:
+    """Whether the answer is there, or as much of a stream as comes by itself."""
+    head, end, body = heard.partition(_HEAD_END)
+    if not end:
+        return False
+    if head.startswith(b"HTTP/1.1 100 "):
+        return _whole(sent, body)
+    if sent.startswith(b"HEAD ") or b" 204 " in head:
+        return True
+    if b"event-stream" in head:
+        return b'"type":"status"' in body and body.endswith((b"\n\n", b"\n\n\r\n"))
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    assert length is not None, head
+    return len(body) >= int(length[1])
+
+
+async def heard_by(peer: HTTPPeer, sent: bytes) -> bytes:
+    """What a peer is answered."""
+    await peer.send(sent)
+    heard = b""
+    while not _whole(sent, heard):
+        data = await peer.stream.receive_some()
+        if not data:
+            break
+        heard += data
+    return heard

@@ -31,6 +31,8 @@ from trio_agent_rt.protocol import CloseCode
 from trio_agent_rt.realtime import Connection, Limits, Principal, RealtimeAgent
 from trio_agent_rt.transports import Request, SSEAddress, serve_sse
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 PATIENT = Limits(handshake_timeout=60, write_timeout=60, close_timeout=60)
 
 # What the server itself may take, beside the tasks: a second, and some for the machine.
@@ -62,7 +64,10 @@ def types(blocks: list[Block]) -> list[str]:
 
 
 async def test_who_is_overtaken_is_told_to_come_again_and_resumes() -> None:
-    async with serving(linger=5, of_agent={"buffer_size": 5}) as (realtime, address):
+    async with serving(linger=5, of_agent={"buffer_size": 5, "direct_writes": False}) as (
+        realtime,
+        address,
+    ):
         with trio.fail_after(5):
             async with open_stream(address) as stream:
                 _, session = await started(stream)

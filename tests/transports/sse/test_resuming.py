@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 
 from tests.transports.sse.peers import (
@@ -18,6 +19,8 @@ from tests.transports.sse.peers import (
 )
 from trio_agent_rt.realtime import Principal, RealtimeAgent
 from trio_agent_rt.transports import Request
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 
 async def seen(address: Address, realtime: RealtimeAgent, count: int = 4) -> tuple[str, list[str]]:

@@ -25,6 +25,8 @@ from trio_agent_rt.events import Encoded
 from trio_agent_rt.realtime import Limits, Principal, RealtimeAgent
 from trio_agent_rt.transports import Request, sse_blueprint
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 EVENT = re.compile(r"(id: [a-z0-9]+-[0-9]+\n)?data: \{[^\r\n]*\}")
 
 # What a reader of lines might take for the end of one; JSON escapes some, and SSE knows

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
+import trustme
 from attrs import frozen
 
 from trio_agent_rt.agent import TaskRun
@@ -29,9 +30,11 @@ __all__ = [
     "Frame",
     "RawPeer",
     "frame",
+    "open_narrow_peer",
     "open_peer",
     "quick",
     "reset",
+    "server_and_client_tls",
     "serving",
     "until_served",
     "upgrade",
@@ -88,8 +91,7 @@ async def until_served(address: WebSocketAddress) -> None:
     while True:
         async with open_peer(address) as peer:
             await peer.shake_hands()
-            first = await peer.stream.receive_some()
-            if first[:1] == b"\x81":
+            if (await peer.some())[:1] == b"\x81":
                 return
 
 
@@ -182,6 +184,12 @@ class RawPeer:
         head, _, self._held = self._held.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
 
+    async def some(self) -> bytes:
+        """What has come behind the handshake, or comes next."""
+        if not self._held:
+            self._held = bytes(await self.stream.receive_some())
+        return self._held
+
     async def frames(self, *, until: int = CLOSE) -> list[Frame]:
         """What the server sends, up to the first frame of that opcode."""
         found: list[Frame] = []
@@ -240,6 +248,29 @@ async def open_peer(
         yield RawPeer(stream)
     finally:
         await trio.aclose_forcefully(stream)
+
+
+@asynccontextmanager
+async def open_narrow_peer(address: WebSocketAddress) -> AsyncGenerator[RawPeer]:
+    """A TCP connection with as little room for what comes as there may be."""
+    raw = trio.socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    await raw.connect((address.host, address.port))
+    stream = trio.SocketStream(raw)
+    try:
+        yield RawPeer(stream)
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+def server_and_client_tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Contexts that trust each other."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
 
 
 def reset(stream: trio.SocketStream) -> None:

@@ -7,13 +7,11 @@ import json
 import logging
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
-import trustme
 from trio_websocket import open_websocket_url
 
 from tests.transports.websocket.peers import (
@@ -22,6 +20,7 @@ from tests.transports.websocket.peers import (
     frame,
     open_peer,
     reset,
+    server_and_client_tls,
     serving,
     until_served,
     upgrade,
@@ -165,7 +164,7 @@ async def test_a_handshake_that_trickles_is_cut_at_its_deadline() -> None:
 
 
 async def test_a_slow_tls_handshake_is_cut_at_its_deadline() -> None:
-    context, _ = _tls()
+    context, _ = server_and_client_tls()
     options = {"limits": Limits(handshake_timeout=0.2), "ssl_context": context}
     async with serving(**options) as (_, address), open_peer(address) as peer:
         with trio.fail_after(3):
@@ -174,7 +173,7 @@ async def test_a_slow_tls_handshake_is_cut_at_its_deadline() -> None:
 
 
 async def test_tls_serves_and_survives_what_is_not_tls() -> None:
-    context, client_context = _tls()
+    context, client_context = server_and_client_tls()
     async with serving(ssl_context=context) as (_, address):
         assert address.url.startswith("wss://")
         async with open_peer(address) as peer:
@@ -370,12 +369,3 @@ async def test_one_connection_too_many_is_closed_with_1013() -> None:
                 await second.shake_hands()
                 assert (await second.closing()).code == 1013
             await until_served(address)
-
-
-def _tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client

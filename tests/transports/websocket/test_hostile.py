@@ -222,7 +222,8 @@ async def test_two_thousand_hostile_peers_leave_nothing_and_a_healthy_one_is_ser
         await until_alone(LIMITS.close_timeout + 0.1)
         assert count_open_files() == files
         assert trio.lowlevel.current_statistics().tasks_living == living
-        assert count_objects() - objects < 500
+        # Trio forgets deadlines that are over when there are a thousand of them.
+        assert count_objects() - objects < 1000
     print(
         f"\n{done.total()} hostile connections in {took:.1f} s: {dict(done)}\n"
         f"healthy lives meanwhile: {len(lives)}, the longest {max(lives):.2f} s; "

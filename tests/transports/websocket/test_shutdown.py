@@ -15,17 +15,22 @@ import trio
 import trio.testing
 
 from tests.transports.websocket.peers import (
+    PING,
+    PONG,
     TEXT,
     Frame,
     RawPeer,
     frame,
     open_peer,
     quick,
+    serving,
     upgrade,
 )
 from trio_agent_rt.agent import TaskRun
+from trio_agent_rt.protocol import CloseCode
 from trio_agent_rt.realtime import Connection, Limits, RealtimeAgent
 from trio_agent_rt.transports import Request, WebSocketAddress, serve_websocket
+from trio_agent_rt.transports.websocket.stream import WebSocketStream
 
 WAIT = frame(TEXT, json.dumps({"type": "task:submit", "data": {"task": "wait"}}).encode())
 PATIENT = Limits(handshake_timeout=60, write_timeout=60, close_timeout=60)
@@ -100,6 +105,57 @@ async def _watch(address: WebSocketAddress, told: list[Frame], outer: trio.Cance
         outer.cancel()
         with trio.fail_after(BOUND):
             told.extend(await peer.frames())
+
+
+async def test_while_tasks_drain_peers_are_asked_for_a_sign_of_life() -> None:
+    done = trio.Event()
+
+    async def agent(task: str, run: TaskRun) -> None:
+        await done.wait()
+
+    limits = Limits(heartbeat_interval=0.05, heartbeat_timeout=20)
+    realtime = RealtimeAgent(agent, limits=limits, drain_timeout=60)
+    both = trio.CancelScope()
+
+    async def serve(task_status: trio.TaskStatus[WebSocketAddress]) -> None:
+        with both:
+            async with realtime:
+                await serve_websocket(realtime, port=0, task_status=task_status)
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            address = await nursery.start(serve)
+            async with open_peer(address) as peer:
+                await peer.shake_hands()
+                await peer.send(WAIT)
+                while (await peer.frames(until=TEXT))[-1].message["type"] != "status":
+                    pass
+                both.cancel()
+                await trio.testing.wait_all_tasks_blocked()
+                for _ in range(3):
+                    await peer.frames(until=PING)
+                    await peer.send(frame(PONG))
+                done.set()
+                *_, last = await peer.frames()
+                assert last.code == 1001
+
+
+async def test_a_close_that_comes_while_a_peer_is_let_in_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = WebSocketStream.open
+
+    async def open_and_close(self: WebSocketStream, answer: bytes) -> None:
+        await real(self, answer)
+        (session,) = realtime._registry.sessions
+        (connection,) = session.connections
+        connection.close(CloseCode.GOING_AWAY, "in the last moment")
+
+    monkeypatch.setattr(WebSocketStream, "open", open_and_close)
+    async with serving(limits=PATIENT) as (realtime, address), open_peer(address) as peer:
+        with trio.fail_after(20):
+            await peer.shake_hands()
+            assert (await peer.closing()).code == 1001
 
 
 async def test_cancelled_alone_it_closes_its_connections_and_the_tasks_go_on() -> None:

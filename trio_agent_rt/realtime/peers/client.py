@@ -21,6 +21,11 @@ COMMAND_BYTES = 16 * 1024
 everybody waits for, some 50 ms for a MiB of the worst."""
 
 
+EVENTS_PER_COMMAND = 10
+"""So many events of the present state that it asks for count as a command: to tell of a
+hundred tasks is some 10 ms that everybody waits for."""
+
+
 class Client:
     """One peer: what its connection and the HTTP requests beside it have in common.
 
@@ -43,3 +48,8 @@ class Client:
     def may_send(self, size: int) -> bool:
         """Whether its commands are within the limit, one of `size` bytes included."""
         return self._rate.allow(trio.current_time(), max(1, size / COMMAND_BYTES))
+
+    def may_be_told(self, events: int) -> bool:
+        """Whether so many events of the present state, told again, are within the limit."""
+        more = events - EVENTS_PER_COMMAND  # the command that asks for them was counted
+        return more <= 0 or self._rate.allow(trio.current_time(), more / EVENTS_PER_COMMAND)

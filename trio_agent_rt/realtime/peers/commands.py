@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from ...agent.confirming import Decision
-from ...errors import Busy, CommandRefused, Forbidden, UnknownStep, UnknownTask
+from ...errors import Busy, CommandRefused, Forbidden, RateLimited, UnknownStep, UnknownTask
 from ...protocol import (
     Acknowledged,
     CancelTask,
@@ -57,6 +57,10 @@ class Requester(Protocol):
         """Whether nobody will take an answer any more."""
         ...
 
+    def may_be_told(self, events: int) -> bool:
+        """Whether so many events of the present state, told again, are within its limit."""
+        ...
+
     def reply(self, event: Event) -> None:
         """Give it an answer. Never waits; may be called after `carry_out` has returned."""
         ...
@@ -87,14 +91,14 @@ def tell_what_holds(session: Session, requester: Requester, *, request_id: str |
     """Tell the state of `session` to who has submitted a task to it that does not run.
 
     Without a `request_id` all of it: a panel that waits for no answer has cleared its
-    screen, and with it a question that is open.
+    screen, and with it a question that is open. Who sends so many of these that it is too
+    much is told nothing more.
     """
-    if request_id is None:
-        events = session.catch_up()
-    else:
-        events = [attrs.evolve(session.view.status, replay=True, position=None)]
-    for event in events:
-        requester.reply(event)
+    if request_id is not None:
+        requester.reply(attrs.evolve(session.view.status, replay=True, position=None))
+    elif requester.may_be_told(session.view.size):
+        for event in session.catch_up():
+            requester.reply(event)
 
 
 def _carry_out(command: Command, session: Session, requester: Requester) -> None:
@@ -112,6 +116,8 @@ def _carry_out(command: Command, session: Session, requester: Requester) -> None
             tools = ToolsListed(tools=session.server.tools.infos())
             _answer(command, requester, tools)
         case GetState():
+            if not requester.may_be_told(session.view.size):
+                raise RateLimited("the state was asked for too often")
             _answer(command, requester, *session.catch_up())
         case Ping():
             _answer(command, requester, Pong())

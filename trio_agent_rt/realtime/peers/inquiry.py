@@ -30,6 +30,10 @@ class Inquiry:
         self._refusal: CommandRefused | None = None
         self._answered = trio.Event()
 
+    def may_be_told(self, events: int) -> bool:
+        """Whether that is within the limit of its client; see `Requester`."""
+        return self._client.may_be_told(events)
+
     def reply(self, event: Event) -> None:
         """Take an answer; see `Requester`."""
         if isinstance(event, Acknowledged):

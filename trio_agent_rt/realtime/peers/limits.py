@@ -36,7 +36,8 @@ class Limits:
             is that of trio-websocket and of `websockets`: 1 MiB.
         max_commands_per_minute: that a client may send on average; more closes its
             WebSocket with 1008, or is answered with 429. The default is ten times what a
-            person can click. 16 kB of a message count as a command.
+            person can click. 16 kB of a message, or ten events of a state that is asked for,
+            count as a command.
         command_burst: that it may send at once, after a silence; the default is what a
             client sends again after a reconnect, with room to spare.
         log_bytes: of JSON in the log of one session, beside its events (`buffer_size` of

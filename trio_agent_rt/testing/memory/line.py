@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
+from collections.abc import Iterator, Sequence
 
 import trio
 
@@ -19,7 +21,11 @@ _CAPACITY = 64 * 1024
 
 
 def memory_stream_pair(
-    *, fault: Fault | None = None, delay: float = 0.0, capacity: int = _CAPACITY
+    *,
+    fault: Fault | None = None,
+    delay: float = 0.0,
+    capacity: int = _CAPACITY,
+    at_once: Sequence[float] = (1,),
 ) -> tuple[MemoryStream, MemoryStream]:
     """The two ends of a connection, the client's first.
 
@@ -27,8 +33,10 @@ def memory_stream_pair(
         fault: what goes wrong with it.
         delay: seconds that each byte is on its way.
         capacity: bytes of one direction that may wait to be read, before a send waits.
+        at_once: the part that is taken of what is to be sent without waiting, time after time
+            and over again: 1 for all of it, 0 for nothing.
     """
-    line = MemoryLine(fault=fault, delay=delay, capacity=capacity)
+    line = MemoryLine(fault=fault, delay=delay, capacity=capacity, at_once=at_once)
     return line.client, line.server
 
 
@@ -46,8 +54,11 @@ class MemoryLine:
         fault: Fault | None = None,
         delay: float = 0.0,
         capacity: int = _CAPACITY,
+        at_once: Sequence[float] = (1,),
         port: int = 0,
     ) -> None:
+        self.at_once: Iterator[float] = itertools.cycle(at_once)
+        """The part that is taken of what is sent without waiting next."""
         self._pipes: dict[Direction, Pipe] = {
             "to_client": Pipe(capacity=capacity, delay=delay),
             "to_server": Pipe(capacity=capacity, delay=delay),
@@ -238,6 +249,25 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             else:
                 self._line.send(self._direction, piece)
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def send_nowait(self, data: bytes) -> int:
+        """Send as much of `data` as goes without waiting; how much that is, 0 if it is broken.
+
+        Of what there is room for it takes the part that is next in the line's `at_once`.
+        """
+        if self._sending or self.unheard or not data:
+            return 0
+        room = len(data) if self._out.dropping else self._out.room
+        piece = data[: min(room, math.ceil(len(data) * next(self._line.at_once)))]
+        if not piece:
+            return 0
+        try:
+            self._check_can_send()
+            self._line.begin_send(self._direction)
+            self._line.send(self._direction, piece)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return 0
+        return len(piece)
 
     def _check_can_send(self) -> None:
         if self._closed or (self._out.finished and not self.unheard):

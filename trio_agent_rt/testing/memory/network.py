@@ -7,7 +7,7 @@ import importlib
 import itertools
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -86,6 +86,8 @@ class MemoryNetwork:
             None for nothing. Connections beyond the last stay whole.
         delay: seconds that each byte is on its way.
         capacity: bytes of one direction that may wait to be read, before a send waits.
+        at_once: the part that is taken of what is to be sent without waiting, time after time
+            and over again, for each connection: 1 for all of it, 0 for nothing.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class MemoryNetwork:
         faults: Iterable[Fault | None] = (),
         delay: float = 0.0,
         capacity: int = 64 * 1024,
+        at_once: Sequence[float] = (1,),
     ) -> None:
+        self._at_once = tuple(at_once)
         self.lines: list[MemoryLine] = []
         """Every connection that was made, oldest first: to be cut, stalled and so on."""
         self._faults = iter(faults)
@@ -122,7 +126,11 @@ class MemoryNetwork:
         """
         await trio.lowlevel.checkpoint()
         line = MemoryLine(
-            fault=next(self._faults, None), delay=self._delay, capacity=self._capacity, port=port
+            fault=next(self._faults, None),
+            delay=self._delay,
+            capacity=self._capacity,
+            at_once=self._at_once,
+            port=port,
         )
         try:
             self._listeners[port].connect(line)

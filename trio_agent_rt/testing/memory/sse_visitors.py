@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...transports.http.lifespan import Lifespan
-from ...transports.http.visit import receiver
+from ...transports.http.reception.receiver import receiver
 from ...transports.sse.app import make_app
 from ...transports.sse.blueprint import make_blueprint
 from ...transports.sse.paths import SSEPaths
+from ...transports.sse.shortcut import StreamShortcut
 from ...transports.visitors import Visitors
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ def sse_visitors(realtime: RealtimeAgent, admission: Admission) -> tuple[Lifespa
     app = make_app(blueprint, admission, prefix="")
     lifespan = Lifespan(app)
     limits = realtime.limits
+    path = SSEPaths().stream
+    shortcut = StreamShortcut(realtime, admission, path) if realtime.direct_writes else None
     receive = receiver(
         app,
         lifespan.state,
         realtime,
         ssl_context=None,
         max_body_bytes=limits.max_message_bytes,
+        shortcut=shortcut,
     )
-    return lifespan, Visitors(realtime, receive)
+    return lifespan, Visitors(realtime, receive, beside=None if shortcut is None else shortcut.run)

@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import trio
 
-__all__ = ["Inlet"]
+__all__ = ["MAX_HELD_BYTES", "Inlet"]
 
-# What may be pipelined behind a request while the peer's leaving is still noticed: four heads
-# of the greatest size. Browsers do not pipeline at all.
-_MAX_HELD_BYTES = 64 * 1024
+MAX_HELD_BYTES = 64 * 1024
+"""What may be pipelined behind a request while the peer's leaving is still noticed: four heads
+of the greatest size. Browsers do not pipeline at all."""
 
 
 class Inlet:
@@ -100,5 +100,5 @@ class Inlet:
         return self._may_go_on.is_set()
 
     def _settle_if_stopped(self) -> None:
-        if self._stopped and len(self._held) <= _MAX_HELD_BYTES:
+        if self._stopped and len(self._held) <= MAX_HELD_BYTES:
             self._settled.set()

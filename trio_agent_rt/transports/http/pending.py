@@ -130,7 +130,8 @@ class PendingRequest:
             # Hypercorn drops without one what nobody will read any more: an application that
             # does nothing but write could not even be cancelled.
             await trio.lowlevel.checkpoint()
-            await send(message)
+            if not self._exchange.taken_over:
+                await send(message)
             if message["type"] == "http.response.start":
                 self._begun = True
             elif message["type"] == "http.response.body" and not message.get("more_body"):

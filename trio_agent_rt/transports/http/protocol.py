@@ -8,12 +8,14 @@ fails when bytes follow the handshake. An upgrade is something that a server may
 
 from __future__ import annotations
 
+import functools
 import re
 import urllib.parse
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
+import trio
 from attrs import field, frozen
 from hypercorn.config import Config
 from hypercorn.events import RawData
@@ -24,10 +26,15 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState, TaskGroup
 
 from .inlet import Inlet
-from .lifespan import ASGIApp
+from .lifespan import ASGIApp, Scope, Send
+from .pending import PendingRequest
 from .refusal import TOO_LARGE, Refusal, Refused, SpeaksHTTP2
 
-__all__ = ["HTTPProtocol", "Service"]
+if TYPE_CHECKING:
+    from hypercorn.protocol.http_stream import HTTPStream
+    from hypercorn.protocol.ws_stream import WSStream
+
+__all__ = ["HTTPProtocol", "Requests", "Service", "may_be_host"]
 
 _HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
 _VERSIONS = {b"1.0", b"1.1"}
@@ -104,6 +111,10 @@ class HTTPProtocol(H11Protocol):
         """Whether all that was begun to be answered is answered."""
         return self.http.our_state in {h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
 
+    def let_go(self) -> None:
+        """Forget the answer that is being given: somebody else writes the rest of it."""
+        self.stream: HTTPStream | WSStream | None = None
+
     async def refuse(self, refusal: Refusal) -> None:
         """Answer instead of the application, if there is still something to answer."""
         if self.http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
@@ -137,7 +148,7 @@ class HTTPProtocol(H11Protocol):
         if event.method == b"CONNECT":
             raise _refused(501, "bad_message", "this is no proxy")
         headers = dict(event.headers)
-        if not _may_be_host(headers.get(b"host", b"")):
+        if not may_be_host(headers.get(b"host", b"")):
             raise _refused(400, "bad_message", "this is no Host")
         if b"content-length" in headers and b"transfer-encoding" in headers:
             # A proxy in front may have gone by the other one, and taken the end of the body
@@ -167,7 +178,8 @@ def _refused(status: int, code: str, message: str) -> Refused:
     return Refused(Refusal(status=status, code=code, message=message))
 
 
-def _may_be_host(value: bytes) -> bool:
+@functools.lru_cache(maxsize=64)
+def may_be_host(value: bytes) -> bool:
     """Whether Quart finds no fault with a `Host`; it would fail, and say so in the log."""
     if not _HOST.fullmatch(value):
         return False
@@ -189,3 +201,28 @@ def _origin_form(target: bytes) -> bytes:
     if parts is None or parts.scheme not in {b"http", b"https"} or not parts.netloc:
         raise _refused(400, "bad_message", "the request's target must be a path")
     return urllib.parse.urlunsplit((b"", b"", parts.path or b"/", parts.query, b""))
+
+
+class Requests:
+    """What Hypercorn starts the application with.
+
+    Args:
+        answers: where it runs.
+        begin: makes the request, of its ASGI scope.
+    """
+
+    def __init__(self, answers: trio.Nursery, begin: Callable[[Scope], PendingRequest]) -> None:
+        self._answers = answers
+        self._begin = begin
+
+    async def spawn_app(
+        self, app: ASGIApp, config: object, scope: Scope, send: Send
+    ) -> Callable[[Any], Awaitable[None]]:
+        """Start the application; gives what it is to be told with."""
+        request = self._begin(scope)
+        self._answers.start_soon(request.answer, app, scope, send)
+        return request.put
+
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Start something beside it; HTTP/1.1 has no use for that."""
+        self._answers.start_soon(function, *args)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..listeners import HTTPAddress, http_address_of, open_listeners
-from ..visitors import NoteProven, Visitors
+from ..visitors import NoteProven, Visit, Visitors
 from .lifespan import ASGIApp, Lifespan
 
 if TYPE_CHECKING:
     from ...realtime import RealtimeAgent
-    from .visit import HTTPVisit
+    from .reception import Shortcut
 
 __all__ = ["serve_app", "serve_app_at"]
 
@@ -119,6 +119,7 @@ async def serve_app_at(
     host: str | None,
     ssl_context: ssl.SSLContext | None = None,
     max_body_bytes: int | None = None,
+    shortcut: Shortcut | None = None,
     on_listening: Callable[[HTTPAddress], None],
 ) -> None:
     """`serve_app` where `listeners` listen; they are closed in any case.
@@ -127,6 +128,7 @@ async def serve_app_at(
 
     Args:
         host: what they were opened for.
+        shortcut: answers one resource of `app` instead of that; None for none.
         on_listening: called once, when peers are accepted.
     """
     if max_body_bytes is None:
@@ -147,10 +149,11 @@ async def serve_app_at(
             realtime,
             ssl_context=ssl_context,
             max_body_bytes=max_body_bytes,
+            shortcut=shortcut,
         )
         address = http_address_of(listeners, host=host, secure=ssl_context is not None)
         serve = functools.partial(
-            Visitors(realtime, receive).serve,
+            Visitors(realtime, receive, beside=None if shortcut is None else shortcut.run).serve,
             listeners,
             on_listening=functools.partial(_announce, address, on_listening),
         )
@@ -176,8 +179,8 @@ def _prefers_http2(context: ssl.SSLContext) -> bool:
     return server.selected_alpn_protocol() == "h2"
 
 
-def _import_receiver() -> Callable[..., Callable[[trio.abc.Stream, NoteProven], HTTPVisit]]:
-    return importlib.import_module(".visit", __package__).receiver
+def _import_receiver() -> Callable[..., Callable[[trio.abc.Stream, NoteProven], Visit]]:
+    return importlib.import_module(".reception.receiver", __package__).receiver
 
 
 def _announce(address: HTTPAddress, on_listening: Callable[[HTTPAddress], None]) -> None:

@@ -15,29 +15,26 @@ request has one of its own in which the application answers it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import math
-import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import h11
 import trio
-from hypercorn.config import Config
+from attrs import frozen
 from hypercorn.events import Closed, RawData, Updated
-from hypercorn.trio.worker_context import WorkerContext
 
 from ...streams import MAX_DRAINED_BYTES, BoundedStream, drain
 from ..admission import report
-from ..visitors import NoteProven, endpoints_of
-from .exchange import Exchange
+from ..listeners import bound_silence
+from ..visitors import NoteProven, endpoints_of, secured, shown
+from .exchange import LAST_CHUNK, Exchange, Pieces, chunk
 from .inlet import Inlet
-from .lifespan import ASGIApp, Scope, Send
+from .lifespan import Scope
 from .pending import PendingRequest
-from .protocol import HTTPProtocol, Service
+from .protocol import HTTPProtocol, Requests, Service
 from .refusal import SHUTTING_DOWN, TOO_LATE, Refused, SpeaksHTTP2
 
 if TYPE_CHECKING:
@@ -45,13 +42,13 @@ if TYPE_CHECKING:
 
     from ...realtime import RealtimeAgent
 
-__all__ = ["HTTPVisit", "receiver"]
+__all__ = ["LAST_ANSWERS_TIMEOUT", "RECEIVE_BYTES", "Begun", "HTTPVisit"]
 
 _log = logging.getLogger(__name__)
 
-# h11 parses what it holds in one go, and refuses a head of more than 16 KiB only when some
-# of it is still missing: with this no head is greater than twice that.
-_RECEIVE_BYTES = 16 * 1024
+RECEIVE_BYTES = 16 * 1024
+"""h11 parses what it holds in one go, and refuses a head of more than 16 KiB only when some
+of it is still missing: with this no head is greater than twice that."""
 
 _State = Literal["resting", "asking", "answering"]
 
@@ -61,43 +58,21 @@ _SPEAK_HTTP_1 = bytes.fromhex("000000 04 00 00000000") + bytes.fromhex(
     "000008 07 00 00000000 00000000 0000000d"
 )
 
-# A peer that has ended its side cannot be told from one that has left, until it is written
-# to: this long what it has asked for is still worked on. Most answers take less.
-_LAST_ANSWERS_TIMEOUT = 0.5
+LAST_ANSWERS_TIMEOUT = 0.5
+"""A peer that has ended its side cannot be told from one that has left, until it is written
+to: this long what it has asked for is still worked on. Most answers take less."""
 
 
-def receiver(
-    app: ASGIApp,
-    state: dict[str, Any],
-    realtime: RealtimeAgent,
-    *,
-    ssl_context: ssl.SSLContext | None,
-    max_body_bytes: int,
-) -> Callable[[trio.abc.Stream, NoteProven], HTTPVisit]:
-    """Makes the visits of one server.
+@frozen(kw_only=True)
+class Begun:
+    """A connection of which somebody else has received the first bytes."""
 
-    Args:
-        state: what the application's lifespan has put there.
-    """
-    config = Config()
-    # Its access log would have queries and headers, which can hold secrets.
-    config.accesslog = None
-    config.errorlog = _log
-    config.include_server_header = False
-    service = Service(
-        app=app,
-        config=config,
-        context=WorkerContext(None),
-        state=state,
-        max_body_bytes=max_body_bytes,
-    )
-
-    def receive(transport: trio.abc.Stream, note_proven: NoteProven) -> HTTPVisit:
-        return HTTPVisit(
-            realtime, service, transport, ssl_context=ssl_context, note_proven=note_proven
-        )
-
-    return receive
+    stream: BoundedStream
+    data: bytes
+    deadline: float
+    """Of a request that `data` is not the whole of."""
+    closing: bool
+    """Whether it was to be closed already: then what was asked for is still answered."""
 
 
 class HTTPVisit:
@@ -108,6 +83,7 @@ class HTTPVisit:
         transport: the connection, just accepted: TCP, or what else carries bytes.
         ssl_context: for TLS, or None for none.
         note_proven: called when a whole request is there, and when it is answered.
+        begun: what was received of it already; None for nothing.
     """
 
     def __init__(
@@ -118,6 +94,7 @@ class HTTPVisit:
         *,
         ssl_context: ssl.SSLContext | None,
         note_proven: NoteProven,
+        begun: Begun | None = None,
     ) -> None:
         self._limits = realtime.limits
         self._service = service
@@ -125,13 +102,17 @@ class HTTPVisit:
         self._ssl_context = ssl_context
         self._note_proven = note_proven
         if isinstance(transport, trio.SocketStream):
-            _bound_silence(transport, self._limits.heartbeat_timeout)
+            bound_silence(transport, self._limits.heartbeat_timeout)
         self._remote, self._local = endpoints_of(transport)
         # Shielded, so that a cancel from outside leaves time for an answer to end.
         self._whole = trio.CancelScope(shield=True)
-        deadline = trio.current_time() + self._limits.handshake_timeout
-        self._life = trio.CancelScope(deadline=deadline)
+        until = trio.current_time() + self._limits.handshake_timeout
+        self._life = trio.CancelScope(deadline=until if begun is None else begun.deadline)
         self._wire = trio.CancelScope()
+        self._parsing = trio.CancelScope()
+        self._streaming = trio.CancelScope()
+        self._streamed = False
+        self._answers: trio.Nursery | None = None
         self._inlet = Inlet()
         self._stream: BoundedStream | None = None
         self._protocol: HTTPProtocol | None = None
@@ -140,11 +121,11 @@ class HTTPVisit:
         self._state: _State = "resting"
         self._dropping = False
         self._ended = False
-        self._closing = False
+        self._begun = begun
+        self._closing = begun is not None and begun.closing
 
     def __str__(self) -> str:
-        host, port = self._remote
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return shown(self._remote)
 
     def turn_away(self) -> None:
         """A shutdown has begun: requests are the application's to refuse."""
@@ -176,33 +157,32 @@ class HTTPVisit:
             await trio.aclose_forcefully(self._stream or self._transport)
 
     async def _secured(self) -> BoundedStream:
-        stream: trio.abc.Stream = self._transport
-        if self._ssl_context is not None:
-            secured = trio.SSLStream(
-                self._transport, self._ssl_context, server_side=True, https_compatible=True
-            )
-            await secured.do_handshake()
-            stream = secured
+        if self._begun is not None:
+            return self._begun.stream
+        stream = await secured(self._transport, self._ssl_context)
         return BoundedStream(stream, write_timeout=self._limits.write_timeout)
 
     async def _speak_http(self, stream: BoundedStream) -> None:
         async with trio.open_nursery() as answers:
+            self._answers = answers
+            stream.pays_back(lambda: answers.start_soon(self._write, b""))
             protocol = self._protocol = HTTPProtocol(
                 self._service,
                 self._inlet,
                 secure=self._ssl_context is not None,
                 client=self._remote,
                 server=self._local,
-                tasks=cast("TaskGroup", _Requests(answers, self._begin_request)),
+                tasks=cast("TaskGroup", Requests(answers, self._begin_request)),
                 send=self._protocol_send,
                 is_last=self._is_last,
             )
-            with self._wire:
-                async with trio.open_nursery() as wire:
-                    wire.start_soon(self._parse, protocol)
-                    if await self._read(stream):
-                        await self._hear_out(protocol)
-                    wire.cancel_scope.cancel()
+            async with trio.open_nursery() as wire:
+                self._wire = wire.cancel_scope
+                wire.start_soon(self._parse, protocol)
+                if await self._read(stream):
+                    await self._hear_out(protocol)
+                wire.cancel_scope.cancel()
+            self._streaming.cancel()
             await protocol.handle(Closed())
             answers.cancel_scope.deadline = trio.current_time() + self._limits.close_timeout
 
@@ -213,11 +193,13 @@ class HTTPVisit:
             Whether the peer has ended its side; otherwise the connection is no more.
         """
         dropped = 0
+        first, self._begun = self._begun, None
         while True:
             try:
-                data = await stream.receive_some(_RECEIVE_BYTES)
+                data = first.data if first is not None else await stream.receive_some(RECEIVE_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return False
+            first = None
             if not data:
                 return True
             if self._dropping:
@@ -245,7 +227,7 @@ class HTTPVisit:
         if self._dropping:
             return
         self._inlet.end()
-        await trio.sleep(_LAST_ANSWERS_TIMEOUT)
+        await trio.sleep(LAST_ANSWERS_TIMEOUT)
         if protocol.answering:
             await trio.sleep(self._limits.close_timeout)
 
@@ -256,8 +238,11 @@ class HTTPVisit:
 
     async def _parse(self, protocol: HTTPProtocol) -> None:
         try:
-            while data := await self._inlet.take():
-                await protocol.handle(RawData(data=data))
+            with self._parsing:
+                while data := await self._inlet.take():
+                    await protocol.handle(RawData(data=data))
+            if self._parsing.cancelled_caught:
+                return
             await protocol.handle(RawData(data=b""))
             if self._state != "answering":
                 self._wire.cancel()
@@ -292,6 +277,8 @@ class HTTPVisit:
         assert self._stream is not None
         try:
             await self._stream.send_all(data)
+            if self._exchange is not None:
+                self._exchange.note_written(data, self._stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as broken:
             _log.debug("%s: cut: %s", self, broken)
             self._life.cancel()
@@ -309,12 +296,35 @@ class HTTPVisit:
         if self._protocol.http.trailing_data[0] or not self._inlet.empty:
             self._begin_asking()
 
+    def _take_over(self, pieces: Pieces) -> None:
+        assert self._answers is not None
+        self._answers.start_soon(self._stream_out, pieces)
+        self._parsing.cancel()
+        if self._protocol is not None:
+            self._protocol.let_go()
+
+    async def _stream_out(self, pieces: Pieces) -> None:
+        """Write a stream to its end, instead of the application."""
+        try:
+            with self._streaming:
+                async for piece in pieces:
+                    await self._write(chunk(piece))
+                await self._write(LAST_CHUNK)
+                self._streamed = True
+        except Exception as wrong:
+            report(f"{self}: the stream failed", wrong)
+            self._life.cancel()
+        finally:
+            pieces.release()
+        if self._streamed:
+            await self._finish()
+
     async def _finish(self) -> None:
         """Nothing more is read or written; answers that are still being given end soon."""
         assert self._stream is not None
         assert self._protocol is not None
         self._wire.cancel()
-        if self._protocol.whole:
+        if self._protocol.whole or self._streamed:
             try:
                 await self._stream.send_eof()
             except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
@@ -323,7 +333,7 @@ class HTTPVisit:
     async def _part(self) -> None:
         """Say the last words that are owed, and let the peer read them."""
         stream, protocol = self._stream, self._protocol
-        if stream is None or protocol is None or not protocol.whole:
+        if stream is None or protocol is None or not (protocol.whole or self._streamed):
             return
         with trio.move_on_after(self._limits.close_timeout):
             if self._state == "resting":
@@ -338,7 +348,9 @@ class HTTPVisit:
         return self._closing or (self._exchange is not None and self._exchange.streaming)
 
     def _begin_request(self, scope: Scope) -> PendingRequest:
-        exchange = self._exchange = Exchange(on_streaming=self._begin_dropping, cut=self.cut)
+        exchange = self._exchange = Exchange(
+            on_streaming=self._begin_dropping, on_taken_over=self._take_over, cut=self.cut
+        )
         if self._closing:
             exchange.close()
         self._pending = PendingRequest(
@@ -358,40 +370,3 @@ class HTTPVisit:
             self._pending.hear_no_more()
         if self._ended:
             self._wire.cancel()
-
-
-class _Requests:
-    """What Hypercorn starts the application with.
-
-    Args:
-        answers: where it runs.
-        begin: makes the request, of its ASGI scope.
-    """
-
-    def __init__(self, answers: trio.Nursery, begin: Callable[[Scope], PendingRequest]) -> None:
-        self._answers = answers
-        self._begin = begin
-
-    async def spawn_app(
-        self, app: ASGIApp, config: object, scope: Scope, send: Send
-    ) -> Callable[[Any], Awaitable[None]]:
-        """Start the application; gives what it is to be told with."""
-        request = self._begin(scope)
-        self._answers.start_soon(request.answer, app, scope, send)
-        return request.put
-
-    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Start something beside it; HTTP/1.1 has no use for that."""
-        self._answers.start_soon(function, *args)
-
-
-def _bound_silence(transport: trio.SocketStream, timeout: float) -> None:
-    """End the connection when nothing that was sent is acknowledged for that long.
-
-    A peer that is switched off, or out of reach, says nothing; otherwise the kernel goes on
-    trying for a quarter of an hour. Linux alone knows this.
-    """
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        milliseconds = max(1, math.ceil(timeout * 1000))
-        with contextlib.suppress(OSError):  # the peer may have left already
-            transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

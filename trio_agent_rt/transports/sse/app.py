@@ -15,7 +15,7 @@ from .blueprint import for_pages
 if TYPE_CHECKING:
     from ..admission import Admission
 
-__all__ = ["make_app"]
+__all__ = ["is_bare", "make_app"]
 
 
 def make_app(
@@ -42,3 +42,15 @@ def make_app(
 
     app.register_error_handler(HTTPException, refuse)
     return app
+
+
+def is_bare(app: QuartTrio) -> bool:
+    """Whether nothing in it is told of each request, or has a part in each answer."""
+    hooks = (
+        app.before_request_funcs,
+        app.after_request_funcs,
+        app.teardown_request_funcs,
+        app.url_value_preprocessors,
+    )
+    # Of a blueprint alone there may be any: pages are none of ours.
+    return not any(each.get(None) for each in hooks) and "asgi_app" not in vars(app)

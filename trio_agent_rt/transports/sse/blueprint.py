@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ..admission import Admission
     from .paths import SSEPaths
 
-__all__ = ["for_pages", "make_blueprint"]
+__all__ = ["STREAM_HEADERS", "for_pages", "make_blueprint"]
 
 Resource: TypeAlias = "Callable[[Request], Awaitable[Answer | Response]]"
 View: TypeAlias = "Callable[[], Awaitable[Response]]"
@@ -56,12 +56,13 @@ _EXPOSED = (
 
 _CLIENT_ID = re.compile(rb'"clientId"\s*:\s*"([\w-]{1,128})"', re.ASCII)
 
-_STREAM_HEADERS = {
+STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
     # nginx holds a response back otherwise, until a buffer is full.
     "X-Accel-Buffering": "no",
 }
+"""What is said of a stream."""
 
 
 def make_blueprint(
@@ -198,13 +199,15 @@ class _Resources:
         framing = Encoded.named_sse if asked.query.get("named") == "1" else Encoded.sse
         response = _new_response(b"", 200)
         del response.headers["Content-Length"]
-        for name, value in _STREAM_HEADERS.items():
+        for name, value in STREAM_HEADERS.items():
             response.headers[name] = value
         if quart.request.http_version.startswith("1"):
             # Nothing is to be asked for behind a stream.
             response.headers["Connection"] = "close"
         if asked.method != "HEAD":
-            response.response = EventStreamBody(self._realtime, admitted, framing, exchange)
+            response.response = EventStreamBody(
+                self._realtime, admitted, framing, exchange, response
+            )
             response.timeout = None  # Quart cuts what takes more than 60 s otherwise
         return response
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
+from attrs import frozen
 
 from ..admission import Admission, Authenticate, ChooseSession
 from ..cors import Cors
@@ -32,8 +33,18 @@ if TYPE_CHECKING:
     from quart import Blueprint
 
     from ...realtime import RealtimeAgent
+    from ..http.reception import Shortcut
 
-__all__ = ["check_prefix", "serve_sse", "serve_sse_at", "sse_app", "sse_blueprint"]
+__all__ = ["SSEApp", "check_prefix", "serve_sse", "serve_sse_at", "sse_app", "sse_blueprint"]
+
+
+@frozen
+class SSEApp:
+    """All that is served at one address."""
+
+    app: ASGIApp
+    shortcut: Shortcut | None
+    """Answers the stream instead of `app`, where nothing of `app` would be missed."""
 
 
 def sse_blueprint(
@@ -161,7 +172,7 @@ async def serve_sse(
 async def serve_sse_at(
     listeners: list[trio.SocketListener],
     realtime: RealtimeAgent,
-    app: ASGIApp,
+    app: SSEApp,
     *,
     host: str | None,
     stream_path: str,
@@ -189,10 +200,11 @@ async def serve_sse_at(
 
     await serve_app_at(
         listeners,
-        app,
+        app.app,
         realtime,
         host=host,
         ssl_context=ssl_context,
+        shortcut=app.shortcut,
         on_listening=announce,
     )
 
@@ -214,15 +226,20 @@ async def sse_app(
     pages: Pages | None,
     http: HTTPAddress,
     websocket: WebSocketAddress | None = None,
-) -> ASGIApp:
+) -> SSEApp:
     """An app with our resources and `pages`, below `prefix`; these are told the addresses."""
 
-    def make() -> ASGIApp:
+    def make() -> SSEApp:
         blueprint = _quart_half("blueprint").make_blueprint(
             realtime, admission, paths, name="trio_agent_rt", loopback_only=False
         )
         shown = pages and pages.blueprint_at(http=http, paths=paths, websocket=websocket)
-        return _quart_half("app").make_app(blueprint, admission, prefix=prefix, pages=shown)
+        app = _quart_half("app").make_app(blueprint, admission, prefix=prefix, pages=shown)
+        shortcut: Shortcut | None = None
+        if realtime.direct_writes and _quart_half("app").is_bare(app):
+            make_shortcut = _quart_half("shortcut").StreamShortcut
+            shortcut = make_shortcut(realtime, admission, prefix + paths.stream)
+        return SSEApp(app, shortcut)
 
     return await trio.to_thread.run_sync(make)  # what it imports takes a fifth of a second
 

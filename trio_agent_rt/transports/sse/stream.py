@@ -6,41 +6,49 @@
 
 A class and not a generator: Quart leaves it with `async with`, so that the viewer is
 detached at once whatever ended the stream, and nothing hangs on a garbage collector.
+
+Where nothing stands between it and the wire, it is handed to our own server after the
+preamble, which iterates over the rest of it: Quart's Trio tasks, its request and its
+contexts are gone then.
 """
 
 from __future__ import annotations
 
 import random
-from contextlib import AsyncExitStack
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import trio
+from quart import Response
 from quart.wrappers.response import ResponseBody
 
 from ...errors import CommandRefused
 from ...protocol import CloseCode, sse_comment, sse_retry
-from ...realtime import Connection, Framing
+from ...realtime import Connection, Framing, Writing
+from ..http import Pieces, chunk
 
 if TYPE_CHECKING:
     from ...realtime import RealtimeAgent
     from ..admission import Admitted
     from ..http.exchange import Exchange
 
-__all__ = ["EventStreamBody"]
+__all__ = ["RETRY", "EventStreamBody"]
 
-_RETRY = (500, 1500)
+RETRY = (500, 1500)
 """Milliseconds after which a browser is to reconnect, at random between these: those who
 lost their connection in one moment do not come back in one. Browsers' own is 3 or 5 s."""
 
 
-class EventStreamBody(ResponseBody):
+class EventStreamBody(ResponseBody, Pieces):
     """The events of a session for one peer, until either side ends it.
 
     Args:
         admitted: who is let in, to what.
         framing: what an event looks like.
         exchange: of our own server, to be told when it ends; None under another one.
+        carrier: the response that this is the body of. If an application has put something
+            around it, then everything goes through that.
     """
 
     def __init__(
@@ -49,14 +57,16 @@ class EventStreamBody(ResponseBody):
         admitted: Admitted,
         framing: Framing,
         exchange: Exchange | None,
+        carrier: Response,
     ) -> None:
         self._realtime = realtime
         self._exchange = exchange
+        self._carrier = weakref.ref(carrier)
         self._admitted = admitted
         self._framing = framing
-        self._stack = AsyncExitStack()
         self._connection: Connection | None = None
         self._begun = False
+        self._given_away = False
         self._over = False
         self._beat_at = 0.0
         self._expires_at = admitted.principal.deadline()
@@ -65,14 +75,12 @@ class EventStreamBody(ResponseBody):
         admitted = self._admitted
         self._beat_at = trio.current_time() + self._realtime.limits.heartbeat_interval
         try:
-            self._connection = await self._stack.enter_async_context(
-                self._realtime.connect(
-                    framing=self._framing,
-                    principal=admitted.principal,
-                    session_id=admitted.session_id,
-                    last_position=admitted.last_position,
-                    create=admitted.chosen,
-                )
+            self._connection = self._realtime.attach(
+                Writing(self._framing, self._exchange, chunk),
+                admitted.principal,
+                admitted.session_id,
+                admitted.last_position,
+                create=admitted.chosen,
             )
         except CommandRefused:
             # It could be let in a moment ago, when its status was written, and cannot now.
@@ -88,7 +96,14 @@ class EventStreamBody(ResponseBody):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._stack.aclose()
+        if not self._given_away:
+            self.release()
+
+    def release(self) -> None:
+        """Nothing more of it is written: the viewer has gone."""
+        if self._connection is not None:
+            self._realtime.detach(self._connection)
+            self._connection = None
 
     def __aiter__(self) -> Self:
         return self
@@ -99,12 +114,22 @@ class EventStreamBody(ResponseBody):
             raise StopAsyncIteration
         if not self._begun:
             self._begun = True
-            return sse_comment("welcome") + sse_retry(random.randint(*_RETRY))
+            preamble = sse_comment("welcome") + sse_retry(random.randint(*RETRY))
+            carrier = self._carrier()
+            bare = carrier is not None and carrier.response is self
+            if self._exchange is not None and bare and self._realtime.direct_writes:
+                self._exchange.expect(preamble)
+            return preamble
+        if not self._given_away and self._exchange is not None and self._exchange.reaches_wire:
+            # An application has its part of what a connection costs, and no more to say.
+            self._given_away = True
+            self._exchange.take_over(self)
+            raise StopAsyncIteration
         batch = b"" if self._connection is None else await self._next_batch(self._connection)
         if batch:
             return batch
         self._over = True
-        return sse_retry(random.randint(*_RETRY))
+        return sse_retry(random.randint(*RETRY))
 
     async def _next_batch(self, connection: Connection) -> bytes:
         """What waits, or a comment; empty once the connection is to be closed."""

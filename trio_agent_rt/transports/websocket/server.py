@@ -17,6 +17,7 @@ from ..admission import Admission, Authenticate, ChooseSession
 from ..cors import Cors
 from ..listeners import WebSocketAddress, address_of, open_listeners
 from ..visitors import NoteProven, Visitors
+from .pulse import Pulse
 from .visit import Visit
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def websocket_visitors(
     path: str,
 ) -> Visitors:
     """Whoever connects to one WebSocket server."""
+    limits = realtime.limits
+    pulse = Pulse(limits.heartbeat_interval, limits.heartbeat_timeout)
 
     def receive(transport: trio.abc.Stream, note_proven: NoteProven) -> Visit:
         return Visit(
@@ -145,10 +148,11 @@ def websocket_visitors(
             transport,
             path=path,
             ssl_context=ssl_context,
+            pulse=pulse,
             on_admitted=functools.partial(note_proven, True),
         )
 
-    return Visitors(realtime, receive)
+    return Visitors(realtime, receive, beside=pulse.run)
 
 
 def check_path(path: str) -> None:

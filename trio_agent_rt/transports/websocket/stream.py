@@ -6,8 +6,7 @@ that were made elsewhere. What may pass depends on where the connection stands:
 ```
  asking ──open()──▶ open ──a close frame passes──▶ closing ──finish()──▶ closed
    │                                                            ▲
-   └─ refused: trio-websocket's bare answer is held back, ──────┘
-      the owner's readable one is sent by finish()
+   └─ refused: a readable answer is sent by finish() ───────────┘
 ```
 
 In `closing` whatever else is written is swallowed. That is what makes a close of ours
@@ -31,10 +30,6 @@ __all__ = ["WebSocketStream"]
 
 _CLOSE_FRAME = 0x88
 
-# What a handshake may have, and what may come before its answer: h11 takes 16 KiB of
-# headers, and holds without a bound what follows them.
-_MAX_HEAD_BYTES = 64 * 1024
-
 
 class WebSocketStream(BoundedStream):
     """A `BoundedStream` that knows what a WebSocket may still send.
@@ -42,9 +37,6 @@ class WebSocketStream(BoundedStream):
     Args:
         transport: TCP, or TLS over it.
         write_timeout: how long one write may take, in seconds.
-        on_end: called, once, when nothing more is to come: the peer has closed its side,
-            the connection broke, the peer sent too much that means nothing, or
-            trio-websocket is done with it.
     """
 
     def __init__(
@@ -52,27 +44,21 @@ class WebSocketStream(BoundedStream):
         transport: trio.abc.Stream,
         *,
         write_timeout: float,
-        on_end: Callable[[], None],
     ) -> None:
-        super().__init__(transport, write_timeout=write_timeout, on_end=on_end)
-        self.head: bytearray = bytearray()
-        """What the peer has sent before it was let in."""
+        super().__init__(transport, write_timeout=write_timeout)
         self.opened: bool = False
         """Whether the peer was let in, so that it is spoken to in frames."""
         self.flooded: bool = False
         """Whether the peer sent too much that means nothing."""
         self._released = False
         self._close_sent = False
-        self._budget = FrameBudget(trio.current_time())
+        self._budget: FrameBudget | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write `data`, unless the peer is not let in yet or was sent a close frame."""
+        """Write `data`, unless the peer was sent a close frame."""
         if self._released:
             raise trio.ClosedResourceError("trio-websocket has let go of this stream")
-        if self.opened:
-            await super().send_all(data)
-        else:
-            await trio.lowlevel.checkpoint()
+        await super().send_all(data)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Some bytes of the peer's, or none when it has closed its side.
@@ -82,21 +68,27 @@ class WebSocketStream(BoundedStream):
         """
         if self._released:
             raise trio.ClosedResourceError("trio-websocket has let go of this stream")
-        data = await super().receive_some(max_bytes)
+        data = await self.transport.receive_some(max_bytes)
         if self.opened:
-            self.flooded = not self._budget.spend(data, trio.current_time())
-        else:
-            self.head += data
-            self.flooded = len(self.head) > _MAX_HEAD_BYTES
-        if self.flooded:
-            self._end()
-            raise trio.BrokenResourceError("the peer sent too much that means nothing")
+            self.spend(data)
         return data
+
+    def spend(self, data: bytes | bytearray) -> None:
+        """Take note of what a peer has sent that was let in.
+
+        Raises:
+            trio.BrokenResourceError: when that is too much that means nothing.
+        """
+        now = trio.current_time()
+        if self._budget is None:  # whoever has sent nothing yet has it whole
+            self._budget = FrameBudget(now)
+        self.flooded = not self._budget.spend(data, now)
+        if self.flooded:
+            raise trio.BrokenResourceError("the peer sent too much that means nothing")
 
     async def aclose(self) -> None:
         """Let go of it; `finish` closes it."""
         self._released = True
-        self._end()
         await trio.lowlevel.checkpoint()
 
     @property
@@ -104,9 +96,20 @@ class WebSocketStream(BoundedStream):
         """Whether a write was cut, so that nothing can follow it."""
         return self._torn
 
-    def open(self) -> None:
-        """The peer is let in: from now on trio-websocket may write."""
+    async def open(self, answer: bytes) -> None:
+        """Let the peer in: from now on it is spoken to in frames.
+
+        Args:
+            answer: to its handshake, and the first frames.
+
+        Raises:
+            trio.BrokenResourceError: when they cannot be written within the deadline.
+        """
         self.opened = True
+        if self.write_now(answer):
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await super().send_all(answer)
 
     async def send_frames(self, frames: bytes) -> None:
         """Write whole frames, unless a close frame was sent.
@@ -115,6 +118,14 @@ class WebSocketStream(BoundedStream):
             trio.BrokenResourceError: when they cannot be written within the deadline.
         """
         await super().send_all(frames)
+
+    def write_now(self, data: bytes) -> bool:
+        """Take whole frames without waiting, or nothing and say False."""
+        return self.opened and not self._close_sent and super().write_now(data)
+
+    def lend(self, on_recall: Callable[[], None]) -> Callable[[bytes], int] | None:
+        """Lend what writes whole frames without waiting; None where `write_now` says False."""
+        return super().lend(on_recall) if self.opened and not self._close_sent else None
 
     async def finish(self, last_words: bytes, *, within: float) -> None:
         """Say the last words if a peer can still hear them, and close.
@@ -135,7 +146,7 @@ class WebSocketStream(BoundedStream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            self._torn = True
+            self._tear()
             await trio.aclose_forcefully(self.transport)
 
     async def _write(self, data: bytes | bytearray | memoryview) -> None:
