@@ -41,6 +41,14 @@ class Stage:
         for number in numbers:
             self.session.publish(CustomEvent(type="news", data=number))
 
+    async def until_told(self, wire: Wire, count: int = 1) -> None:
+        """Go on, pass by pass, until a wire was told so much."""
+        for _ in range(1000):
+            if len(wire.told) >= count:
+                return
+            await trio.lowlevel.checkpoint()
+        raise AssertionError(f"it was told {wire.told}")
+
     async def tell(self, *numbers: int) -> None:
         """Publish, and let everybody be given it."""
         self.publish(*numbers)

@@ -103,8 +103,7 @@ async def test_one_that_cannot_be_written_to_leaves_and_loses_nothing(
         else:
             setattr(wire, kind, 1)
         stage.publish(1)
-        while not wires[2].told[2:]:
-            await trio.lowlevel.checkpoint()
+        await stage.until_told(wires[2], 3)
         assert home(wire) is None
         assert home(wires[0]) is home(wires[2]) is not None
         wire.breaks = False
@@ -165,8 +164,7 @@ async def test_much_at_once_is_given_to_each_by_itself(monkeypatch: pytest.Monke
 async def test_one_who_leaves_in_the_middle_is_given_nothing_twice(one_at_a_time: None) -> None:
     async with together(3) as (stage, wires):
         stage.publish(1)
-        while not wires[0].told[2:]:
-            await trio.lowlevel.checkpoint()
+        await stage.until_told(wires[0], 3)
         assert not wires[2].told[2:], "it is in the middle"
         for wire in (wires[0], wires[2]):
             wire.connection.reply(CommandFailed(message="no", code="internal"))
@@ -184,8 +182,7 @@ async def test_one_who_joins_in_the_middle_finds_the_others_where_it_stands(
     async with together(2) as (stage, wires):
         late = [await stage.come() for _ in range(2)]
         stage.publish(1)
-        while not wires[0].told[2:]:
-            await trio.lowlevel.checkpoint()
+        await stage.until_told(wires[0], 3)
         if much:
             monkeypatch.setattr(viewers, "_MAX_COHORT_BATCH_BYTES", 1)
         stage.publish(2)

@@ -48,8 +48,7 @@ async def test_what_is_published_while_it_flushes_follows(one_at_a_time: None) -
     async with staged() as stage:
         wires = [await stage.come() for _ in range(4)]
         stage.publish(1)
-        while not wires[0].told:
-            await trio.lowlevel.checkpoint()
+        await stage.until_told(wires[0])
         assert not wires[3].told, "it is in the middle"
         stage.publish(2)
         wires[0].connection.reply(CommandFailed(message="no", code="internal"))
@@ -66,8 +65,7 @@ async def test_who_goes_while_it_flushes_is_given_no_more_and_who_comes_no_less(
     async with staged() as stage:
         wires = [await stage.come() for _ in range(4)]
         stage.publish(1)
-        while not wires[0].told:
-            await trio.lowlevel.checkpoint()
+        await stage.until_told(wires[0])
         stage.session.detach(wires[2].connection)
         late = Pushed(stage.nursery)
         late.connection = stage.session.attach(
@@ -130,8 +128,7 @@ async def test_a_flush_that_is_cancelled_in_the_middle_loses_nothing(one_at_a_ti
         stage.nursery.start_soon(run_own)
         await trio.testing.wait_all_tasks_blocked()
         stage.publish(1)
-        while not wires[0].told:
-            await trio.lowlevel.checkpoint()
+        await stage.until_told(wires[0])
         assert not wires[3].told
         scope.cancel()
         await trio.testing.wait_all_tasks_blocked()

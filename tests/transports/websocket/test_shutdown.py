@@ -119,8 +119,9 @@ async def test_while_tasks_drain_peers_are_asked_for_a_sign_of_life() -> None:
 
     async def serve(task_status: trio.TaskStatus[WebSocketAddress]) -> None:
         with both:
-            async with realtime:
-                await serve_websocket(realtime, port=0, task_status=task_status)
+            async with realtime, trio.open_nursery() as inside:
+                start = functools.partial(serve_websocket, realtime, port=0)
+                task_status.started(await inside.start(start))
 
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
