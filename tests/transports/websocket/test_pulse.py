@@ -125,4 +125,5 @@ async def test_thousands_that_are_due_at_once_leave_others_their_turn(
             pulse.add(each)
         await look()
         nursery.cancel_scope.cancel()
-    assert len({each for each in asked if 0 < each < len(patients)}) > 1
+    # It looks once in each of the passes, before or after those who are asked in it.
+    assert sum(0 < each < len(patients) for each in asked) >= 2
