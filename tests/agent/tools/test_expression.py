@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import little_effort
 from trio_agent_rt.agent.tools import FUNCTIONS, evaluate, math_evaluate
 from trio_agent_rt.errors import ToolError
 
@@ -164,14 +164,10 @@ def test_what_has_no_value_is_refused_in_words(expression: str, complaint: str) 
     ],
 )
 def test_no_expression_takes_long(expression: str) -> None:
-    began = time.perf_counter()
-    try:
+    value: object = None
+    with little_effort(), contextlib.suppress(ToolError):
         value = evaluate(expression)
-    except ToolError:
-        pass
-    else:
-        assert len(str(value)) < 4300
-    assert time.perf_counter() - began < 0.2
+    assert len(str(value)) < 4300
 
 
 _NUMBERS = st.one_of(st.integers(-(10**6), 10**6), st.floats(-1e6, 1e6).map(abs)).map(str)

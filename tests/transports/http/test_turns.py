@@ -19,6 +19,7 @@ from tests.transports.http.peers import (
 )
 from trio_agent_rt.realtime import Limits
 from trio_agent_rt.transports import current_exchange
+from trio_agent_rt.transports.http import visit
 from trio_agent_rt.transports.http.lifespan import Receive, Scope, Send
 
 PATIENT = Limits(handshake_timeout=60, write_timeout=60, close_timeout=60)
@@ -217,7 +218,10 @@ async def test_who_has_left_has_its_handler_cancelled_soon_and_its_stream_at_onc
                     await app.until(streams=0, waiting=0)
 
 
-async def test_a_stream_that_begins_when_its_peer_has_ended_its_side_ends_at_once() -> None:
+async def test_a_stream_that_begins_when_its_peer_has_ended_its_side_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(visit, "LAST_ANSWERS_TIMEOUT", 60)
     begin, over = trio.Event(), trio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -234,11 +238,9 @@ async def test_a_stream_that_begins_when_its_peer_has_ended_its_side_ends_at_onc
         await peer.send(GET)
         await socket_of(peer).send_eof()
         await trio.testing.wait_all_tasks_blocked(0.05)
-        began = trio.current_time()
         begin.set()
-        with trio.fail_after(2):
+        with trio.fail_after(5):
             await over.wait()
-        assert trio.current_time() - began < 0.3
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,17 @@ import math
 import socket
 from contextlib import AsyncExitStack
 
+import pytest
 import trio
 
 from tests.transports.websocket.peers import TEXT, RawPeer, frame, open_peer, serving, upgrade
 from trio_agent_rt.agent import TaskRun
 from trio_agent_rt.realtime import Limits, RealtimeAgent
-from trio_agent_rt.transports import WebSocketAddress, serve_websocket
+from trio_agent_rt.transports import WebSocketAddress, serve_websocket, visitors
 
 PIECE = "x" * 20_000
+BOUND = 1.5
+"""Seconds in which what is at once has happened on a busy machine too."""
 
 
 async def chatter(task: str, run: TaskRun) -> str:
@@ -69,7 +72,7 @@ async def _until(peer: RawPeer, kind: str) -> tuple[list[str], float]:
 
 
 async def test_it_delays_no_other_client_and_no_task_and_is_closed_in_time() -> None:
-    limits = Limits(write_timeout=0.5, close_timeout=0.2)
+    limits = Limits(write_timeout=1.5, close_timeout=0.2)
     options = {"limits": limits, "linger": 30.0, "agent": chatter}
     async with serving(**options) as (realtime, address), open_peer(address) as peer:
         with trio.fail_after(20):
@@ -77,12 +80,12 @@ async def test_it_delays_no_other_client_and_no_task_and_is_closed_in_time() -> 
             stalled = await _stalled(address, session)
             positions, longest = await _until(peer, "task:complete")
             offsets = [int(each.rpartition("-")[2]) for each in positions]
-            # Every event, in order, and none late: output comes each 0.1 s.
+            # Every event, in order, and none late: for the stalled one would be 1.5 s.
             assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
-            assert longest < 0.4
+            assert longest < limits.write_timeout
             ended = trio.current_time()
             await _until_cut(realtime, session, client)
-            assert trio.current_time() - ended < limits.write_timeout + limits.close_timeout + 0.5
+            assert trio.current_time() - ended < limits.write_timeout + limits.close_timeout + BOUND
             await stalled.stream.aclose()
 
 
@@ -131,7 +134,10 @@ async def test_it_can_resume_where_it_was_or_is_told_of_the_gap() -> None:
                     await _until(again, "task:complete")
 
 
-async def test_the_server_stops_within_its_bound_while_it_stalls() -> None:
+async def test_the_server_stops_within_its_bound_while_it_stalls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(visitors, "_CLOSING_TIMEOUT", 2)
     limits = Limits(write_timeout=60, close_timeout=60)
     async with RealtimeAgent(chatter, limits=limits, linger=0) as realtime:
         async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
@@ -150,9 +156,9 @@ async def test_the_server_stops_within_its_bound_while_it_stalls() -> None:
                 while (await peer.frames(until=TEXT))[-1].message["type"] != "task:complete":
                     pass
                 # A task that cleans up nothing ends at once, whoever stalls.
-                assert trio.current_time() - began < 0.5
+                assert trio.current_time() - began < BOUND
                 await peer.until_end()
                 stalled_at = stack.pop_all()
         # Only the stalled one was still there, and was cut.
-        assert 0.5 < trio.current_time() - began < 1.2
+        assert 2 <= trio.current_time() - began < 2 + BOUND
         await stalled_at.aclose()

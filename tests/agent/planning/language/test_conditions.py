@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import little_effort
 from trio_agent_rt.agent.planning.language import Scope, parse_condition
 from trio_agent_rt.errors import PlanError, ToolError
 
@@ -201,10 +201,8 @@ def test_what_is_no_condition_says_what_to_write(text: str, complaint: str) -> N
 def test_no_condition_takes_long(output: object, text: str) -> None:
     scope = Scope(outputs={"a": output})
     condition = parse_condition(text)
-    start = time.process_time()
-    with contextlib.suppress(ToolError):
+    with little_effort(), contextlib.suppress(ToolError):
         condition.holds(scope)
-    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

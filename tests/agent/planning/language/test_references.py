@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import little_effort
 from trio_agent_rt.agent.planning.language import Scope, references_in
 from trio_agent_rt.agent.planning.language import resolve as resolve_in
 from trio_agent_rt.errors import ToolError
@@ -208,16 +208,14 @@ def test_whatever_the_arguments_are_they_are_resolved_or_refused(value: Any) -> 
     ids=range(10),
 )
 def test_no_text_takes_long(text: str) -> None:
-    start = time.process_time()
-    assert list(referenced_steps(text)) == []
-    assert resolve(text, {"a": 1}) == text
-    assert time.process_time() - start < 1
+    with little_effort():
+        assert list(referenced_steps(text)) == []
+        assert resolve(text, {"a": 1}) == text
 
 
 def test_many_references_take_no_longer_than_their_number() -> None:
-    start = time.process_time()
-    assert resolve("{{a.output}} " * 50_000, {"a": 1}) == "1 " * 50_000
-    assert time.process_time() - start < 2
+    with little_effort():
+        assert resolve("{{a.output}} " * 50_000, {"a": 1}) == "1 " * 50_000
 
 
 @pytest.mark.parametrize(
@@ -279,11 +277,12 @@ def test_names_are_looked_for_from_the_inside_out() -> None:
 def test_one_long_text_cannot_be_brought_in_without_end() -> None:
     outputs: dict[str, object] = {"a": "x" * 1_000_000, "b": ["x" * 200_000] * 10}
     assert len(resolve("{{a.output}}" * 8, outputs)) == 8_000_000
-    start = time.process_time()
     for texts in (["{{a.output}}." * 4] * 3, "{{b.output}}." * 10_000):
-        with pytest.raises(ToolError, match="bring in have more than 8,388,608 characters"):
+        with (
+            little_effort(),
+            pytest.raises(ToolError, match="bring in have more than 8,388,608 characters"),
+        ):
             resolve({"texts": texts}, outputs)
-    assert time.process_time() - start < 2
 
 
 def test_what_stands_inside_a_longer_text_is_whole_or_refused() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import little_effort
 from trio_agent_rt.agent.tools.web.page import Page, read_page
 
 URL = "https://example.com/dir/page"
@@ -103,9 +102,8 @@ async def test_what_is_very_long_is_skipped_and_what_follows_it_is_read(
 
 @pytest.mark.parametrize("piece", ["<a ", "<a b='", "&x", "<a\n"])
 async def test_what_never_ends_does_not_cost_the_square_of_its_length(piece: str) -> None:
-    began = time.process_time()
-    await read_page(piece * (2_000_000 // len(piece)), URL)
-    assert time.process_time() - began < 4
+    with little_effort():
+        await read_page(piece * (2_000_000 // len(piece)), URL)
 
 
 async def test_a_long_page_lets_others_run() -> None:

@@ -82,6 +82,7 @@ class Checker:
             PlanError: when one of them cannot run.
         """
         order = {each.id: number for number, each in enumerate(listed)}
+        beside = order if above.above is not None else {*order, *self.given}
         inherited = {"item": above.item, "index": above.index, **loop}
         checked: list[PlannedStep] = []
         needed_outside = set[str]()
@@ -96,7 +97,6 @@ class Checker:
                 raise _Explained(f"step {each.id!r}: {exc}") from None
             if in_order and checked:
                 needed[checked[-1].id] = None
-            beside = order if above.above is not None else {*order, *self.given}
             checked.append(attrs.evolve(step, depends_on=[x for x in needed if x in beside]))
             needed_outside.update(name for name in needed if name not in order)
         return (checked if in_order else _in_order(checked)), needed_outside
