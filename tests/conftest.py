@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 from collections.abc import Generator
@@ -72,6 +73,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         handle = getattr(item.obj, "hypothesis", None)
         if handle is not None and not has_hang_guard(handle.inner_test):
             handle.inner_test = with_hang_guard(handle.inner_test, seconds)
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector leave alone what is there until the end: thousands of tests.
+
+    Whoever looks for leaks has it look at everything, again and again.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

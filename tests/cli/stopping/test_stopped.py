@@ -19,7 +19,7 @@ import trustme
 from attrs import Factory, define
 
 from tests.agent.stopping.programs import living
-from tests.cli.processes import a_moment, start_server
+from tests.cli.processes import a_moment, start_server, written
 from tests.transports.websocket.peers import CLOSE, TEXT, Frame
 from trio_agent_rt.clients import open_sse_client, open_websocket_client
 from trio_agent_rt.errors import ConnectionLost
@@ -68,8 +68,8 @@ class Seen:
         return [each.message["type"] for each in self.frames if each.opcode == TEXT]
 
 
-async def stop(process: trio.Process, signals: Sequence[int], crowd: Crowd) -> Seen:
-    """Send the signals, as a person would, and wait for the end."""
+async def stop(process: trio.Process, signals: Sequence[int], crowd: Crowd, folder: Path) -> Seen:
+    """Send the signals, as a person would who reads what is said, and wait for the end."""
     seen = Seen()
 
     async def watch() -> None:
@@ -83,6 +83,7 @@ async def stop(process: trio.Process, signals: Sequence[int], crowd: Crowd) -> S
         nursery.start_soon(watch)
         for number in signals:
             process.send_signal(number)
+            await written(folder / "err", "stopping", by=process)
             await a_moment()
         with trio.fail_after(30):
             seen.code = await process.wait()
@@ -129,7 +130,7 @@ async def test_one_signal_ends_all_in_good_order_within_the_bound(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     async with crowded(tmp_path, DRAIN_TIMEOUT) as (process, crowd):
-        seen = await stop(process, [number], crowd)
+        seen = await stop(process, [number], crowd, tmp_path)
         left = [living(each) for each in crowd.families]
         with trio.fail_after(2):
             ends = [(await each.wait()).outcome for each in crowd.tasks]
@@ -165,7 +166,7 @@ async def test_a_second_signal_ends_all_at_once_and_nobody_is_told_a_success(
     tmp_path: Path, signals: tuple[signal.Signals, ...]
 ) -> None:
     async with crowded(tmp_path, 60) as (process, crowd):
-        seen = await stop(process, signals, crowd)
+        seen = await stop(process, signals, crowd, tmp_path)
         for each in [*crowd.tasks, crowd.brief]:
             with trio.fail_after(5), pytest.raises(ConnectionLost):
                 await each.wait()

@@ -199,7 +199,7 @@ async def harass(address: HTTPAddress, count: int, chance: random.Random) -> Cou
 
 @pytest.mark.hang_guard(150)
 async def test_three_thousand_hostile_peers_leave_nothing_and_healthy_ones_are_served(
-    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
     chance = random.Random(SEED)
@@ -218,7 +218,6 @@ async def test_three_thousand_hostile_peers_leave_nothing_and_healthy_ones_are_s
     # What other tests have left is not looked through again and again.
     gc.collect()
     gc.freeze()
-    request.addfinalizer(gc.unfreeze)
     # As long as the server may take to find that somebody has left.
     pause = LIMITS.handshake_timeout + 0.1
     async with serving(limits=LIMITS) as (app, address):

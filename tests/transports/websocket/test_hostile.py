@@ -187,7 +187,7 @@ async def harass(address: WebSocketAddress, count: int, chance: random.Random) -
 
 @pytest.mark.hang_guard(120)
 async def test_two_thousand_hostile_peers_leave_nothing_and_a_healthy_one_is_served(
-    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, logger="trio_agent_rt")
     chance = random.Random(SEED)
@@ -202,7 +202,6 @@ async def test_two_thousand_hostile_peers_leave_nothing_and_a_healthy_one_is_ser
     # What other tests have left is not looked through again and again.
     gc.collect()
     gc.freeze()
-    request.addfinalizer(gc.unfreeze)
     async with serving(limits=LIMITS) as (_, address):
         # What is allocated once, by whoever comes first, is not what is measured.
         await harass(address, 20 * len(HOSTILE), chance)
