@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -75,13 +76,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             handle.inner_test = with_hang_guard(handle.inner_test, seconds)
 
 
-def pytest_collection_finish() -> None:
-    """Have the collector leave alone what is there until the end: thousands of tests.
+_looked_through: list[Path] = []
 
-    Whoever looks for leaks has it look at everything, again and again.
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """At each new file, have the collector leave alone what is there until the end.
+
+    That is thousands of tests, and what files before have imported; and whoever looks for leaks
+    has it look at everything, again and again.
     """
-    gc.collect()
-    gc.freeze()
+    if _looked_through != [item.path]:
+        _looked_through[:] = [item.path]
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import random
 from collections import Counter
@@ -215,9 +214,6 @@ async def test_three_thousand_hostile_peers_leave_nothing_and_healthy_ones_are_s
                 await peer.begun_stream()
             lives.append(trio.current_time() - began)
 
-    # What other tests have left is not looked through again and again.
-    gc.collect()
-    gc.freeze()
     # As long as the server may take to find that somebody has left.
     pause = LIMITS.handshake_timeout + 0.1
     async with serving(limits=LIMITS) as (app, address):

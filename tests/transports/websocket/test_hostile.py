@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import random
@@ -199,9 +198,6 @@ async def test_two_thousand_hostile_peers_leave_nothing_and_a_healthy_one_is_ser
             assert await whole_life(address) == "succeeded"
             lives.append(trio.current_time() - began)
 
-    # What other tests have left is not looked through again and again.
-    gc.collect()
-    gc.freeze()
     async with serving(limits=LIMITS) as (_, address):
         # What is allocated once, by whoever comes first, is not what is measured.
         await harass(address, 20 * len(HOSTILE), chance)
