@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path = Path(folder) / "stages.json"
         os.environ[RESULTS] = str(path)
         sample = Bench(client=client, seconds=options.seconds).measure(case, server)
-        for problem in sample.problems:
-            print(problem)
+        if sample.problems:
+            raise SystemExit("\n".join(sample.problems))
         stages = json.loads(path.read_text(encoding="utf-8"))
     name = FIRST
     while name in stages:  # each begins where another one ends

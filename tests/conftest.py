@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 from collections.abc import Generator
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -76,20 +75,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             handle.inner_test = with_hang_guard(handle.inner_test, seconds)
 
 
-_looked_through: list[Path] = []
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """At each new file, have the collector leave alone what is there until the end.
+@pytest.fixture(scope="module", autouse=True)
+def unseen_heap() -> None:
+    """The collector leaves alone, until the end, what is there when a file's tests begin.
 
     That is thousands of tests, and what files before have imported; and whoever looks for leaks
     has it look at everything, again and again.
     """
-    if _looked_through != [item.path]:
-        _looked_through[:] = [item.path]
-        gc.collect()
-        gc.freeze()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

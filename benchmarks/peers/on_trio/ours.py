@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import trio
 
@@ -11,6 +12,9 @@ from trio_agent_rt import Limits, RealtimeAgent, TaskRun, serve_sse, serve_webso
 
 from ..publishing import NO_HEARTBEAT, announce, read_options, step_data
 from .pacing import publish_events
+
+Publish: TypeAlias = Callable[[int], None]
+"""Gives event number so and so to everybody."""
 
 PADDING = 153
 """So that its events, which have a position besides, are as long as those of the others."""
@@ -20,8 +24,12 @@ async def agent(task: str, run: TaskRun) -> None:
     """Nobody submits anything here."""
 
 
-async def main() -> None:
-    """Serve until standard input is closed."""
+async def main(around: Callable[[Publish], Publish] = lambda publish: publish) -> None:
+    """Serve until standard input is closed.
+
+    Args:
+        around: what is put around publishing, once everything else is there.
+    """
     options = read_options()
     serve: Any = serve_websocket if options.transport == "ws" else serve_sse
     realtime = RealtimeAgent(
@@ -43,7 +51,7 @@ async def main() -> None:
         def publish(number: int) -> None:
             realtime.broadcast("custom", step_data(number, PADDING))
 
-        await publish_events(options, publish)
+        await publish_events(options, around(publish))
 
 
 if __name__ == "__main__":

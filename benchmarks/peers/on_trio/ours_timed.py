@@ -6,22 +6,18 @@ stages with each other, and their sum with nothing.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import statistics
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import trio
 
-from trio_agent_rt import Limits, RealtimeAgent, serve_websocket
+from .ours import Publish, main
 
-from ..publishing import NO_HEARTBEAT, announce, read_options, step_data
-from .ours import PADDING, agent
-from .pacing import publish_events
-
-__all__ = ["Clock"]
+__all__ = ["Clock", "timed"]
 
 RESULTS = "TRIO_AGENT_RT_STAGES"
 """Names, in the environment, the file to write them to."""
@@ -71,35 +67,24 @@ class Clock(trio.abc.Instrument):
         }
 
 
-async def main() -> None:
-    """Serve until standard input is closed."""
-    options = read_options()
+def timed(publish: Publish) -> Publish:
+    """`publish`, with a clock that runs from now on."""
     clock = Clock()
-    realtime = RealtimeAgent(
-        agent, limits=Limits(max_connections=20_000, heartbeat_interval=NO_HEARTBEAT)
-    )
-    async with realtime, trio.open_nursery() as nursery:
-        address = await nursery.start(
-            functools.partial(
-                serve_websocket,
-                realtime,
-                port=0,
-                choose_session=lambda request, principal: "bench",
-            )
-        )
-        announce(address.port, "trio", "trio_agent_rt")
-        trio.lowlevel.add_instrument(clock)
+    results = Path(os.environ[RESULTS])
+    trio.lowlevel.add_instrument(clock)
 
-        def publish(number: int) -> None:
-            clock.mark("publishing")
-            realtime.broadcast("custom", step_data(number, PADDING))
-            clock.mark("published")
-            if number % EVERY == EVERY - 1:
-                with open(os.environ[RESULTS], "w", encoding="utf-8") as file:
-                    json.dump(clock.medians(), file)
+    def publish_timed(number: int) -> None:
+        clock.mark("publishing")
+        publish(number)
+        clock.mark("published")
+        if number % EVERY == EVERY - 1:
+            # Whoever reads it ends this program at any moment.
+            part = results.with_suffix(".part")
+            part.write_text(json.dumps(clock.medians()), encoding="utf-8")
+            part.replace(results)
 
-        await publish_events(options, publish)
+    return publish_timed
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    trio.run(main, timed)
