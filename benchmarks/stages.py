@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if sample.problems:
             raise SystemExit("\n".join(sample.problems))
         stages = json.loads(path.read_text(encoding="utf-8"))
+    if FIRST not in stages:
+        raise SystemExit("the loop hardly slept between events: try a lower --rate")
     name = FIRST
     while name in stages:  # each begins where another one ends
         print(f"{name:34} {stages.pop(name):8.1f} µs")

@@ -48,7 +48,8 @@ def test_what_publishing_costs_an_agent_is_printed(capsys: pytest.CaptureFixture
 def test_where_the_time_of_an_event_goes_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     if shutil.which("cc") is None:
         miss("this needs cc")
-    stages.main(["--clients", "3", "--rate", "200", "--seconds", "0.5"])
+    # Slow enough that the loop sleeps between two events on a busy machine too.
+    stages.main(["--clients", "3", "--rate", "25", "--seconds", "2.5"])
     names = [line.rpartition("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
     assert names[0] == "awake → publishing"
     assert "flushing → flushed" in names

@@ -19,6 +19,7 @@ from trio_agent_rt.agent import (
     run_abandoned,
     run_in_thread,
     run_process,
+    stopping,
 )
 from trio_agent_rt.events import Encoded
 from trio_agent_rt.protocol import StepOutput, StepStarted
@@ -121,8 +122,17 @@ async def _() -> AsyncGenerator[Enter]:
     finally:
         free.set()
         with trio.CancelScope(shield=True):
+            await _all_have_ended()
             for each in threads:
                 await _has_returned(each)
+
+
+async def _all_have_ended() -> None:
+    """Who was left behind is known until then, even if its thread has not begun yet."""
+    for _ in range(5000):
+        if not stopping.threads._left.get([]):
+            return
+        await trio.sleep(0.001)
 
 
 async def _has_returned(thread: threading.Thread) -> None:
